@@ -223,16 +223,28 @@ def after_close(session: ReadSession, callback: Callable[[], object]) -> None:
     session.info.setdefault("after_close", []).append(callback)
 
 
-#: PostgreSQL's disk_full; MariaDB's ER_DISK_FULL and ER_RECORD_FILE_FULL.
-_FULL = frozenset({"53100", 1021, 1114})
+#: SQLite's primary code, PostgreSQL's SQLSTATE, MariaDB's numbers → what is wrong with the
+#: database: trying again does not help there.
+_TROUBLES: dict[object, str] = {
+    **dict.fromkeys(
+        (sqlite3.SQLITE_FULL, "53100", 1021, 1114),
+        "has no room left on its disk. Nothing was changed; make room there.",
+    ),
+    # A server that has become a replica, too.
+    **dict.fromkeys(
+        (sqlite3.SQLITE_READONLY, "25006", 1290, 1792, 1836),
+        "is read-only (its file, its disk or its server). Nothing was changed; make it writable "
+        "there.",
+    ),
+}
 
 
-def _is_full(exc: DBAPIError) -> bool:
-    """Whether the server says, by number, that its disk is full."""
+def _trouble(exc: DBAPIError) -> str | None:
+    # mypy: psycopg2's errors have `pgcode`, PyMySQL's a number first
     said: Any = exc.orig
     if isinstance(said, sqlite3.Error):
-        return (getattr(said, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_FULL
-    return (getattr(said, "pgcode", None) or next(iter(said.args), None)) in _FULL
+        return _TROUBLES.get(getattr(said, "sqlite_errorcode", 0) & 0xFF)
+    return _TROUBLES.get(getattr(said, "pgcode", None) or next(iter(said.args), None))
 
 
 @contextlib.contextmanager
@@ -256,13 +268,13 @@ def _translated(path: str | None = None) -> Iterator[None]:
         raise StateDatabaseDown(
             "The portal has too much to do right now. Nothing was changed; try again in a moment."
         ) from exc
-    except OperationalError as exc:
-        log.warning("The state database refused a statement.", reason=str(exc.orig))
-        trouble = "is not available right now. Nothing was changed; try again in a moment."
-        if _is_full(exc):
-            trouble = "has no room left on its disk. Nothing was changed; make room there."
-        raise StateDatabaseDown(f"The portal's own database {trouble}") from exc
     except DBAPIError as exc:
+        trouble = _trouble(exc)
+        if trouble is None and isinstance(exc, OperationalError):
+            trouble = "is not available right now. Nothing was changed; try again in a moment."
+        if trouble is not None:
+            log.warning("The state database refused a statement.", reason=str(exc.orig))
+            raise StateDatabaseDown(f"The portal's own database {trouble}") from exc
         if database_file.is_damage(exc):
             raise StateDamaged(database_file.sentence(path, str(exc.orig))) from exc
         if exc.connection_invalidated:

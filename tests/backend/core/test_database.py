@@ -214,6 +214,28 @@ def test_servers_whose_disk_is_full_are_understood_by_number(said: Exception, fu
         raise OperationalError("INSERT", {}, said)
 
 
+def test_a_file_that_is_read_only_is_named(database: Database) -> None:
+    with pytest.raises(StateDatabaseDown, match="is read-only"), database.write() as session:
+        session.connection().exec_driver_sql("PRAGMA query_only = 1")
+        session.add(JobLine(job_id=1, at=AT, line="x"))
+
+
+@pytest.mark.parametrize("number", [1290, 1792, 1836])
+def test_a_mariadb_that_is_read_only_is_named(number: int) -> None:
+    with pytest.raises(StateDatabaseDown, match="is read-only"), core_database._translated():
+        raise OperationalError("INSERT", {}, Exception(number, "read only"))
+
+
+def test_a_postgresql_that_has_become_a_replica_is_named(
+    data_dir: Path, postgres_server: PostgresServer, migrated: dict[str, str]
+) -> None:
+    database = Database(postgres_server.url(copy_of_migrated(postgres_server, migrated)))
+    with pytest.raises(StateDatabaseDown, match="is read-only"), database.write() as session:
+        session.execute(text("SET TRANSACTION READ ONLY"))
+        session.add(JobLine(job_id=1, at=AT, line="x"))
+    database.dispose()
+
+
 class TestOfOthersDefaults:
     """What a database's own defaults say is not what the portal's transactions rely on."""
 
