@@ -139,7 +139,7 @@ class TestAdd:
             add(database, days=days)
 
     def test_refuses_an_unknown_role(self, database: Database) -> None:
-        with pytest.raises(InvalidInput, match="Roles are"):
+        with pytest.raises(InvalidInput, match="'root' is no role; choose viewer"):
             add(database, role="root")
 
 

@@ -69,7 +69,7 @@ class TestChecked:
     @pytest.mark.parametrize(
         ("values", "said"),
         [
-            ({"mode": "never"}, "mode: Input should be 'direct', 'confirm' or 'approve'"),
+            ({"mode": "never"}, "'never' is no mode; choose direct, confirm, approve."),
             ({"mode": "approve", "approvers": 3}, "approvers: "),
             ({"mode": "approve", "window": "at night"}, "is no time window; write for example"),
             ({"mode": "approve", "window": "foo 18:00-08:00"}, "names no days"),

@@ -183,7 +183,7 @@ def test_values_are_sealed_and_turned_with_the_keys(
         ({"kind": "recipe", "name": "r.yml", "times": " "}, "needs its times"),
         ({"kind": "recipe", "name": "r.yml", "times": "0 6 * * *"}, "needs a value for API_TOKEN"),
         ({"kind": "source", "name": "athena", "times": "0 6 * * *"}, "no ingestion source"),
-        ({"kind": "dataset", "name": "x", "times": "0 6 * * *"}, "not 'dataset'"),
+        ({"kind": "dataset", "name": "x", "times": "0 6 * * *"}, "'dataset' is no kind"),
     ],
 )
 def test_what_could_not_run_is_not_set(

@@ -157,7 +157,7 @@ def test_a_name_is_taken_once_and_removal_frees_it(world: World) -> None:
 
 
 def test_what_is_not_known_is_refused_by_name(world: World) -> None:
-    with pytest.raises(InvalidInput, match="no event 'made'"):
+    with pytest.raises(InvalidInput, match="'made' is no kind of event"):
         add(world.database, SLACK, kinds=["made"])
     with pytest.raises(InvalidInput, match="no time window"):
         add(world.database, SLACK, quiet="at night")
