@@ -69,10 +69,12 @@ def details(row: AuditRow) -> None:
     """Everything about one event."""
     if row.outcome:
         status.badge(row.outcome)
-    st.markdown(f"**{escape(row.sentence)}**")
+    said = names.with_names(row.sentence)  # as the list says it
+    st.markdown(f"**{escape(said)}**")
+    about = f", about {escape(row.subject)}" if said != row.sentence else ""
     st.caption(
         f"No. {row.number}, {times.exact(row.at)}, by {escape(row.actor_name)}, "
-        f"action {escape(row.action)}"
+        f"action {escape(row.action)}{about}"
     )
     if row.changes:
         tables.show(

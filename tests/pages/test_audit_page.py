@@ -133,3 +133,16 @@ class TestExport:
         assert all(",ann," in line for line in lines[1:])
         fresh = open_page(action="audit:event:export")
         assert shown(fresh) == [121]
+
+
+def test_an_event_says_a_dataset_as_the_list_does_and_its_urn(
+    open_page: OpenPage, database: Database
+) -> None:
+    urn = "urn:li:dataset:(urn:li:dataPlatform:athena,finance.prices,PROD)"
+    with database.write() as session:
+        audit.record(session, SYSTEM, "ingestion:run:start", subject=urn, outcome="accepted")
+    page = open_page(event="1")
+    assert not page.exception
+    (said,) = [each.value for each in page.markdown if "ingestion" in each.value.lower()]
+    assert "urn:" not in said
+    assert any("finance.prices" in each.value and "urn" in each.value for each in page.caption)
