@@ -59,8 +59,6 @@ class SecretsAskedAgain(FieldInvalid):
 
 
 class UnknownKind(UnknownChoice):
-    status = 400  # a part of the address
-
     def __init__(self, kind: str, known: Iterable[str]) -> None:
         super().__init__(f"'{kind[:80]}' is no kind of connection; choose {', '.join(known)}.")
 

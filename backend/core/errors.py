@@ -3,7 +3,7 @@
 PortalError(message, status)            safe to show; written for the person in front of the page
 ├ InvalidInput 400
 │ ├ FieldInvalid 422                    names the fields of what was typed
-│ └ UnknownChoice 422                   a word that is none of the few it can be
+│ └ UnknownChoice 400                   a word that is none of the few it can be
 ├ NotAuthenticated 401
 ├ NotPermitted 403
 ├ NotFound 404
@@ -63,9 +63,10 @@ class FieldInvalid(InvalidInput):
 
 
 class UnknownChoice(InvalidInput):
-    """A word that is none of the few it can be (`core.choices`); wrong usage of a command."""
+    """A word that is none of the few it can be (`core.choices`); wrong usage of a command.
 
-    status = 422
+    400: a parameter whose words are in the OpenAPI document is refused with 422 before.
+    """
 
 
 class NotAuthenticated(PortalError):

@@ -69,7 +69,7 @@ class TestReading:
         orphans = client.get("/api/mounts/orphans", headers=viewer).json()
         assert {r["kind"] for o in orphans["items"] for r in o["reasons"]} >= {"no_queue"}
         refused = client.get("/api/mounts/operations?status=unkown", headers=viewer)
-        assert (refused.status_code, refused.json()["error"]) == (422, "UnknownChoice")
+        assert (refused.status_code, refused.json()["error"]) == (400, "UnknownChoice")
         assert "in_flight, succeeded" in refused.json()["detail"]
         found = client.get("/api/mounts/operations?status=unknown", headers=viewer).json()
         assert len(found["items"]) == 1
