@@ -74,23 +74,30 @@ class GraphQLSource:
     def _by_offset(self, client: httpx.Client, size: int) -> Iterator[Page]:
         """A page begins with the last entry of the one before, which proves that nobody was passed
         over; the last page holds nothing else. Not where a page has only one, or where a mapping
-        begins with no list of the answer's own: there the last page is the empty one."""
+        begins with no list of the answer's own: there the last page is the empty one. A server
+        that counts in whole pages gives the same one again, and is asked where the next begins."""
         start, overlaps, before = 0, False, list[object]()
+        rounds = turned = False
         while True:
             data = self._ask(client, {**self._fixed, **self._paging.at(start, size)})
             given, held = self._given(data)
             if given and given == before:
+                if overlaps:
+                    rounds, overlaps, start = True, False, start + 1
+                    continue
+                if turned and len(before) < size:
+                    return  # its last page, which is all that lies behind it, too
                 raise UpstreamError(
                     SYSTEM, "it answers the same page again and again", "Check the paging."
                 )
             known = repeated(given, before) if overlaps else 0
             if known is None:
                 raise ListMoved
-            before, more = list(given), len(given) > known
+            before, more, turned = list(given), len(given) > known, rounds
             yield Page(self._people(data, given, known), more=more)
             if not more:
                 return
-            overlaps = held and len(before) > 1
+            overlaps = held and len(before) > 1 and not rounds
             start += len(before) - overlaps
 
     def _by_cursor(self, client: httpx.Client, size: int) -> Iterator[Page]:

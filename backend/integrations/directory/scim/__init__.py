@@ -44,27 +44,32 @@ class ScimSource:
 
         Raises PartialAnswer when the list ends before its totalResults or shrank meanwhile,
         ListMoved when a page does not go on where the one before it ended: by number somebody is
-        passed over then. UpstreamError for the same page again.
+        passed over then. UpstreamError for the same page again; one that counts in whole pages is
+        asked where the next begins.
         """
-        size, most_told = min(self._size, most or self._size), 0
+        size, most_told, rounds = min(self._size, most or self._size), 0, False
         start, seen, overlaps, before = 1, 0, False, list[object]()
         with self._exchange.session() as client:
             while True:
                 whole = 0 < most_told <= seen
                 answer = self._ask(client, start, size, beyond=whole and not overlaps)
                 found, total = answer["Resources"], answer["totalResults"]
-                if found and found == before:
+                given = [_who(each) for each in found]
+                if given and given == before:
                     if whole:
                         return  # it knows no pages: everybody was in the first
+                    if overlaps:
+                        rounds, overlaps, start = True, False, start + 1
+                        continue
                     raise UpstreamError(
                         SYSTEM, "it answers the same page again and again", "Check the paging."
                     )
                 if total < most_told and start <= most_told:
                     raise PartialAnswer(f"of {most_told} people {total} were left meanwhile")
-                known = repeated(found, before) if overlaps else 0
+                known = repeated(given, before) if overlaps else 0
                 if known is None:
                     raise ListMoved
-                before, seen = list(found), start - 1 + len(found)
+                before, seen = given, start - 1 + len(found)
                 if len(before) == known and seen < total:
                     raise PartialAnswer(f"the list ended after {seen} of {total} people")
                 most_told = max(most_told, total)
@@ -72,7 +77,7 @@ class ScimSource:
                 yield Page(self._map(answer), more=seen < total)
                 if not found:
                     return
-                overlaps = len(before) > 1
+                overlaps = len(before) > 1 and not rounds
                 start = seen + 1 - overlaps
 
     def _ask(self, client: httpx.Client, start: int, size: int, *, beyond: bool) -> dict[str, Any]:
@@ -94,6 +99,12 @@ class ScimSource:
         if not isinstance(answer.setdefault("Resources", []), list):
             raise PartialAnswer("Resources is not a list")
         return answer
+
+
+def _who(resource: object) -> object:
+    """What tells a person from another: their id (RFC 7643, section 3.1), or all there is of them.
+    The rest may differ from answer to answer, as a picture's signed address does."""
+    return (resource.get("id") if isinstance(resource, dict) else None) or resource
 
 
 def _refusal(status: int, said: str) -> UpstreamError:

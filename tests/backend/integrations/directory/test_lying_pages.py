@@ -114,6 +114,31 @@ class TestScim:
         with pytest.raises(ListMoved, match="moved while it was read"):
             of_scim(serve(answer))
 
+    @pytest.mark.parametrize("count", [2, 3, 6, 8])
+    def test_a_server_that_counts_in_whole_pages(self, serve: Serve, count: int) -> None:
+        """As one over Spring's PageRequest.of((startIndex - 1) / count, count)."""
+
+        def answer(request: Request) -> Response:
+            first = (start_of(request) - 1) // 3 * 3
+            found = people(*range(count))[first:][:3]
+            return json_response(200, {"totalResults": count, "Resources": found})
+
+        assert of_scim(serve(answer)) == [f"u{number}" for number in range(count)]
+
+    def test_what_differs_from_answer_to_answer_is_no_other_person(self, serve: Serve) -> None:
+        asked = 0
+
+        def answer(request: Request) -> Response:
+            nonlocal asked
+            asked += 1
+            found = [
+                {"id": str(n), "userName": f"u{n}@x.io", "photos": [{"value": f"?signed={asked}"}]}
+                for n in range(8)
+            ][start_of(request) - 1 :][:3]
+            return json_response(200, {"totalResults": 8, "Resources": found})
+
+        assert of_scim(serve(answer)) == [f"u{number}" for number in range(8)]
+
 
 class TestOffset:
     """The list changes after its first page of three, of eight people."""
@@ -163,6 +188,23 @@ class TestOffset:
     ) -> None:
         found = self.ask(serve, lambda there: there.pop(place))
         assert found == [f"u{number}" for number in range(8) if number != place]
+
+    @pytest.mark.parametrize("count", [6, 8])
+    def test_a_server_that_counts_in_whole_pages(self, serve: Serve, count: int) -> None:
+        def answer(request: Request) -> Response:
+            first = json.loads(request.body)["variables"]["offset"] // 3 * 3
+            found = [{"email": f"u{number}@x.io"} for number in range(count)][first:][:3]
+            return json_response(200, {"data": {"users": found}})
+
+        found = DirectoryClient(serve(answer).url, options=Options(query=OFFSET, page_size=3))
+        assert len(found.users()) == count
+
+    @pytest.mark.parametrize("count", [2, 3])
+    def test_a_server_that_knows_no_pages_may_have_more(self, serve: Serve, count: int) -> None:
+        page = [{"email": f"u{number}@x.io"} for number in range(count)]
+        server = serve(lambda _r: json_response(200, {"data": {"users": page}}))
+        with pytest.raises(UpstreamError, match="same page again"):
+            DirectoryClient(server.url, options=Options(query=OFFSET, page_size=3)).users()
 
     def test_one_at_a_time(self, serve: Serve) -> None:
         def answer(request: Request) -> Response:
