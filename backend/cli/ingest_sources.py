@@ -138,11 +138,11 @@ def remove_schedule(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The recipe, or the source's URN.")],
     environment: Environment = None,
 ) -> None:
-    """Start it by itself no more."""
+    """No longer start it by itself."""
     from backend.ingestion import schedules
 
     title = cli.write(schedules.remove_schedule, kind=kind, name=name, environment=environment)
-    cli.say(f"{title} starts by itself no more.")
+    cli.say(f"{title} no longer starts by itself.")
 
 
 def _values(name: str, given: list[str], secret: list[str]) -> dict[str, str]:

@@ -132,7 +132,7 @@ def put_schedule(
 def remove_schedule(
     session: WriteSession, actor: Actor, *, kind: str, name: str, environment: str | None = None
 ) -> str:
-    """Start it by itself no more; its title. Raises NotFound."""
+    """No longer start it by itself; its title. Raises NotFound."""
     access.require(actor, Permission.INGESTION_RUN)
     choices.check(_WHAT, kind, KINDS)
     where = connections.environment(session, environment)

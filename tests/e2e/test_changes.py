@@ -132,7 +132,7 @@ def turn_second_factor_on(page: Page) -> pyotp.TOTP:
     shown = page.get_by_test_id("stCode").last
     shown.wait_for()
     app = pyotp.TOTP("".join(shown.inner_text().split()))
-    fill(page, Code_of_the_app=app.now())
+    fill(page, Code_from_the_app=app.now())
     press(page, "Turn on")
     press(page, "I have kept them")
     page.get_by_text("recovery codes left").first.wait_for()

@@ -95,7 +95,7 @@ def test_a_star_puts_a_dataset_first_and_a_schedule_says_when_it_starts(
     page.reload()  # the popover is closed
     tap(of_a_source)
     press(page, "Remove", exact=True)
-    page.get_by_text("starts by itself no more").wait_for()
+    page.get_by_text("no longer starts by itself").wait_for()
     expect(said).to_have_count(0)
 
 

@@ -79,6 +79,6 @@ def test_a_job_that_cannot_be_taken_does_not_hide_the_datasets_rule(
     setenv(DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN=ARN_PROPERTY)
     mapped.seed_data_job(JOB, writes=[URN], structured={ARN_PROPERTY: ["not-an-arn"]})
     app = _review(open_page)
-    assert any("The data job was not taken" in each.value for each in app.warning)
+    assert any("The data job was not used" in each.value for each in app.warning)
     assert _box(app).value == ""
     assert "earnings-lambda" in "".join(each.value for each in app.markdown)

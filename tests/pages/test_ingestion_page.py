@@ -315,7 +315,7 @@ class TestDataHub:
         assert said.startswith("Athena: Every day at 05:00 UTC; next 2")
         assert list(app.dataframe[-1].value["Times"]) == ["Every day at 05:00 UTC"]
         app.button(key=f"{key}.remove").click().run()
-        assert "Athena starts by itself no more" in _texts(app, "success")
+        assert "Athena no longer starts by itself" in _texts(app, "success")
         app.text_input(key=f"{key}.cron").set_value("at noon")
         app.button(key=f"{key}.save").click().run()
         assert ("no cron expression" in _texts(app, "warning"), _texts(app, "success")) == (

@@ -127,5 +127,5 @@ def remove_schedule(
     name: Annotated[str, Query(max_length=500)],
     environment: EnvironmentName = None,
 ) -> None:
-    """Start it by itself no more."""
+    """No longer start it by itself."""
     schedules.remove_schedule(session, caller, kind=kind, name=name, environment=environment)
