@@ -45,7 +45,7 @@ def _second_step() -> None:
     with st.form("auth.code"):
         st.subheader("Second factor")
         code = st.text_input(
-            "Code of your authenticator app",
+            "Code from your authenticator app",
             key="auth.code.typed",
             autocomplete="one-time-code",
             help="Six digits. One of your recovery codes does, too.",

@@ -81,11 +81,11 @@ class TestASecondFactor:
         fill(page, Username=name, Password=password)
         press(page, "Sign in")
         page.get_by_role("textbox", name="Code from your authenticator app").wait_for()
-        fill(page, Code_of_your_authenticator_app="000000")
+        fill(page, Code_from_your_authenticator_app="000000")
         press(page, "Go on")
         expect(page.get_by_test_id("stAlert").first).to_contain_text("The code is wrong")
         # The code of the next half minute: that of this one was used to set the app up.
-        fill(page, Code_of_your_authenticator_app=app.at(int(time.time()) + 30))
+        fill(page, Code_from_your_authenticator_app=app.at(int(time.time()) + 30))
         press(page, "Go on")
         expect(page.get_by_role("heading", name="Runs", exact=True).last).to_be_visible()
         expect(page).to_have_url(re.compile(r"/jobs\?state=failed$"))
