@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
+
 from backend.accounts import sessions
 from backend.backup import archive, sqlite_file
 from backend.backup.errors import (
@@ -59,17 +61,13 @@ def restore(
             staged = Path(name)
             manifest = archive.unpack(source, staged)
             new_keys = _checked(source, staged / archive.DATABASE, keys)
-            kept = _put(path, staged, manifest, new_keys)
-    except (OSError, sqlite3.Error) as exc:
+            kept, ended = _put(path, staged, manifest, new_keys, actor, source.name)
+    except (OSError, sqlite3.Error, DBAPIError) as exc:
+        reason = exc.orig if isinstance(exc, DBAPIError) else exc
         raise BackupFailed(
-            f"The backup could not be put into {data_dir}: {exc}. The database is as it was."
+            f"The backup could not be put into {data_dir}: {reason}. The database is as it was."
         ) from exc
-    details = {
-        "made_at": manifest.made_at,
-        "events": manifest.audit_events,
-        "kept": kept.name if kept else "",
-    }
-    return Restored(manifest, kept, _settle(database, actor, source.name, details))
+    return Restored(manifest, kept, _vouched(database, ended))
 
 
 def settle(database: Database, actor: Actor) -> Settled:
@@ -85,7 +83,7 @@ def settle(database: Database, actor: Actor) -> Settled:
     _require_nobody_leads(database)
     kept = get_settings().data_dir / f"{audit.CHECKPOINT_FILE}.{_stamp()}"
     _copy_if_there(audit.checkpoint_path(), kept)
-    return _settle(database, actor, "state database", {"kept": kept.name})
+    return _vouched(database, _settle(database, actor, "state database", {"kept": kept.name}))
 
 
 def _require_nobody_leads(database: Database) -> None:
@@ -102,30 +100,34 @@ def _require_nobody_leads(database: Database) -> None:
         free = free + 1 if held is None else 0
 
 
-def _settle(database: Database, actor: Actor, what: str, details: Mapping[str, object]) -> Settled:
+def _settle(
+    database: Database, actor: Actor, what: str, details: Mapping[str, object]
+) -> dict[str, int]:
     """Old sessions, open jobs and requests must not come back to life with the rows of then."""
-    startup.prepare(database, secret_store.get_vault())
-    with database.read() as session:
-        audit.rewind_checkpoint(session)
     with database.write() as session:
-        ended = sessions.end_everybodys(session, actor, reason="state restored")
-        interrupted = jobs.interrupt_open(session, actor)
-        refused = lifecycle.end_all_not_begun(session, actor, reason=ASK_AGAIN)
+        audit.leave_checkpoint(session)
+        ended = {
+            "sessions_ended": sessions.end_everybodys(session, actor, reason="state restored"),
+            "jobs_interrupted": jobs.interrupt_open(session, actor),
+            "changes_ended": lifecycle.end_all_not_begun(session, actor, reason=ASK_AGAIN),
+        }
         audit.record(
             session,
             actor,
             Permission.BACKUP_RESTORE.value,
             subject=f"restore of {what}",
             outcome="succeeded",
-            details={
-                **details,
-                "sessions_ended": ended,
-                "jobs_interrupted": interrupted,
-                "changes_ended": refused,
-            },
+            details={**details, **ended},
         )
+    return ended
+
+
+def _vouched(database: Database, ended: Mapping[str, int]) -> Settled:
+    """The checkpoint is of the state that is there now; how that state is."""
     with database.read() as session:
-        return Settled(ended, interrupted, refused, audit.verify(session))
+        audit.rewind_checkpoint(session)
+    with database.read() as session:
+        return Settled(**ended, chain=audit.verify(session))
 
 
 def _checked(source: Path, staged: Path, keys: Path | None) -> list[str]:
@@ -174,24 +176,46 @@ def _opens(staged: Path, vault: Vault) -> bool:
     return True
 
 
-def _put(path: Path, staged: Path, manifest: Manifest, new_keys: list[str]) -> Path | None:
-    """Replace database and files; returns where the old ones are kept."""
+def _put(
+    path: Path, staged: Path, manifest: Manifest, new_keys: list[str], actor: Actor, what: str
+) -> tuple[Path | None, dict[str, int]]:
+    """Replace database and files; returns where the old ones are kept, and what was ended.
+
+    The database comes last, and in one transaction: killed before it the portal has its old state,
+    after it one in which nothing of then comes back to life.
+    """
     data_dir = get_settings().data_dir
-    kept = None
     replaces = sqlite_file.holds_something(path)
     with sqlite_file.alone(path) as live:
-        if replaces:
-            kept = data_dir / _stamp()
-            kept.mkdir(mode=0o700)
-            sqlite_file.keep(live, kept / archive.DATABASE)
-            for name in (*archive.OWN_FILES, audit.CHECKPOINT_FILE):
-                _copy_if_there(data_dir / name, kept / name)
+        kept = _keep(live) if replaces else None
         # Keys first, and none is taken away: whichever database is there opens with them.
         if new_keys:
             crypto.put_keys_into_file(data_dir, new_keys)
-        sqlite_file.put(staged / archive.DATABASE, live)
+        database = Database(f"sqlite:///{staged / archive.DATABASE}")
+        try:
+            startup.prepare(database, secret_store.get_vault())
+            details = {
+                "made_at": manifest.made_at,
+                "events": manifest.audit_events,
+                "kept": kept.name if kept else "",
+            }
+            ended = _settle(database, actor, what, details)
+        finally:
+            database.dispose()
         for name in manifest.files:
             shutil.copyfile(staged / name, data_dir / name)
+        sqlite_file.put(staged / archive.DATABASE, live)
+    return kept, ended
+
+
+def _keep(live: sqlite3.Connection) -> Path:
+    """Copy what is about to be replaced; returns where to."""
+    data_dir = get_settings().data_dir
+    kept = data_dir / _stamp()
+    kept.mkdir(mode=0o700)
+    sqlite_file.keep(live, kept / archive.DATABASE)
+    for name in (*archive.OWN_FILES, audit.CHECKPOINT_FILE):
+        _copy_if_there(data_dir / name, kept / name)
     return kept
 
 

@@ -6,8 +6,7 @@ encrypted in the database, so that somebody with the database alone cannot forge
 authenticated too, shows a tail cut together with its head and an older database put back: it only
 moves on while the row it names is still there, and is never made anew beside rows that exist.
 Digests that are kept elsewhere (`audit_digest`) show both put back together.
-`record` writes in the same transaction as the action's own row and holds the head's lock until
-commit, so rows of many processes form one chain.
+`record` holds the head's lock until its commit, so rows of many processes form one chain.
 """
 
 import hashlib
@@ -171,8 +170,7 @@ def verify(
         return Verification(False, 0, 1, "the record of the archives was changed")
     if not full and not kept and head is not None and head.count - start[0] > ALWAYS_WHOLE:
         start = _last_good(session, key) or start
-    begun = start[0]
-    previous, seen, at_head = start[1], start[0], start[1]
+    (begun, previous), (seen, at_head) = start, start
     if checkpoint:
         kept[checkpoint[0]] = checkpoint[1]
     for row in _behind(session, seen):
@@ -325,6 +323,11 @@ def _checkpoint_after_commit(session: WriteSession, number: int, row_hash: str) 
         after_commit(session, lambda: _move(key, *session.info["audit_checkpoint"]))
 
 
+def leave_checkpoint(session: WriteSession) -> None:
+    """What this unit of work records moves none; a restore calls `rewind_checkpoint` at its end."""
+    session.info["audit_checkpoint"] = (0, "")
+
+
 def _still_there(session: ReadSession, key: bytes, known: tuple[int, str]) -> bool:
     """Whether the log has the row that a witness saw, or had it before it was archived."""
     found = _hash_at(session, known[0])
@@ -341,11 +344,9 @@ def checkpoint_path() -> Path:
 
 def rewind_checkpoint(session: ReadSession) -> None:
     """The checkpoint vouches for the end that the chain has now: after a restore, on a machine
-    that had none, and where a person has looked into what `verify` said.
-    The caller keeps the old checkpoint and records what was done.
-    """
-    checkpoint_path().unlink(missing_ok=True)
-    checkpoint_path().with_name(VERIFIED_FILE).unlink(missing_ok=True)
+    that had none, and where a person has looked into what `verify` said; the caller records it."""
+    for name in (CHECKPOINT_FILE, VERIFIED_FILE):
+        checkpoint_path().with_name(name).unlink(missing_ok=True)
     head = session.scalars(select(AuditHead).where(AuditHead.id == 1)).one_or_none()
     if head is not None and head.count:
         _store_witness(key_of(session), CHECKPOINT_FILE, head.count, head.hash)

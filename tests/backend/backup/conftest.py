@@ -8,10 +8,12 @@ import pytest
 
 from backend.backup import restoring, service
 from backend.backup.schemas import Restored
+from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.crypto import KEY_FILE
 from backend.core.database import Database, forget_databases, get_database
 from backend.core.settings import get_settings
+from backend.models.jobs import Job
 
 
 @dataclass
@@ -68,3 +70,28 @@ def restored(database: Database, backup: Backup, *, replace: bool = False) -> Re
 
 def keys_in(folder: Path) -> list[str]:
     return (folder / KEY_FILE).read_text().split()
+
+
+def job_in(database: Database, state: str) -> int:
+    """A job of that state, as a row; its number."""
+    with database.write() as session:
+        row = Job(
+            kind="mounts.mount",
+            title="Mount",
+            subject="x",
+            arguments={},
+            state=state,
+            resumable=True,
+            actor_id=1,
+            actor_name="ann",
+            actor_role="operator",
+            actor_kind="user",
+            created_at=clock.now(),
+            attempt=0,
+            cancel_requested=False,
+            progress_done=0,
+            note="",
+        )
+        session.add(row)
+        session.flush()
+        return row.id

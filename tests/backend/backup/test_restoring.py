@@ -27,8 +27,8 @@ from backend.core.errors import InvalidInput
 from backend.jobs import schedule
 from backend.jobs import service as jobs
 from backend.migrations import runner
-from backend.models.jobs import Job, Lease
-from tests.backend.backup.conftest import Backup, keys_in, restored
+from backend.models.jobs import Lease
+from tests.backend.backup.conftest import Backup, job_in, keys_in, restored
 
 
 def _record(database: Database, times: int = 1) -> None:
@@ -46,30 +46,6 @@ def _lease(database: Database, lasts: timedelta) -> None:
     with database.write() as session:
         until = clock.now() + lasts
         session.merge(Lease(name="scheduler", holder="host-7:123:x", expires_at=until))
-
-
-def _job(database: Database, state: str) -> int:
-    with database.write() as session:
-        row = Job(
-            kind="mounts.mount",
-            title="Mount",
-            subject="x",
-            arguments={},
-            state=state,
-            resumable=True,
-            actor_id=1,
-            actor_name="ann",
-            actor_role="operator",
-            actor_kind="user",
-            created_at=clock.now(),
-            attempt=0,
-            cancel_requested=False,
-            progress_done=0,
-            note="",
-        )
-        session.add(row)
-        session.flush()
-        return row.id
 
 
 def _put_elsewhere(backup, elsewhere) -> Database:
@@ -280,7 +256,7 @@ class TestWhatTimeHasPassedBy:
 
     @pytest.mark.parametrize("state", ["queued", "running"])
     def test_open_jobs_of_then_do_not_run_again(self, database, backup, elsewhere, state):
-        open_job, ended = _job(database, state), _job(database, "succeeded")
+        open_job, ended = job_in(database, state), job_in(database, "succeeded")
         new = _put_elsewhere(backup, elsewhere)
         with new.read() as session:
             interrupted = jobs.get(session, SYSTEM, job_id=open_job)
