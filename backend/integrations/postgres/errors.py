@@ -160,6 +160,12 @@ def as_portal_error(
 def _constraint_broken(system: str, exc: psycopg2.Error) -> SourceRefused:
     name = exc.diag.constraint_name or "unnamed"
     advice = "leave that column out or drop the constraint."
+    if exc.pgcode == errorcodes.NOT_NULL_VIOLATION:
+        return SourceRefused(
+            system,
+            f"the column {exc.diag.column_name}, which takes no NULL, would have become one",
+            "Nothing was changed; leave the column out that it is computed from, or drop NOT NULL.",
+        )
     if exc.pgcode == errorcodes.UNIQUE_VIOLATION:
         advice = (
             "perhaps a value was tokenized before and entered again: merge or remove such rows, "

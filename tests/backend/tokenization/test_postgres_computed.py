@@ -26,6 +26,13 @@ def ran(world: World, table: str, *columns: str) -> str:
     return ended.details
 
 
+def require_virtual(world: World) -> None:
+    """Skip where the server is older than 18."""
+    (version,) = world.source.column("SHOW server_version_num")
+    if int(version) < 180_000:
+        pytest.skip("virtual generated columns came with PostgreSQL 18")
+
+
 class TestUnique:
     @pytest.mark.parametrize("scheme", ["hmac-sha256", "base64"])
     def test_a_customer_who_registered_again_is_seen_before_the_run(
@@ -106,12 +113,20 @@ class TestComputed:
             "CREATE TABLE t (phone text, "
             "short varchar(9) GENERATED ALWAYS AS (upper(phone)) STORED)",
         ),
+        # Nothing of it is written, so the write itself succeeds: nobody could read the row again.
+        (
+            "the generated column virtual",
+            "CREATE TABLE t (phone text, "
+            "virtual bigint GENERATED ALWAYS AS (phone::bigint) VIRTUAL)",
+        ),
     )
 
     @pytest.mark.parametrize(("what", "statements"), [(t[0], t[1:]) for t in TABLES])
     def test_is_warned_about_and_named_when_it_fails(
         self, world: World, what: str, statements: tuple[str, ...]
     ) -> None:
+        if what.endswith("virtual"):
+            require_virtual(world)
         world.source.run(*statements, "INSERT INTO t (phone) VALUES ('12'), ('34')")
 
         text = warnings(previewed(world, "t", "phone"))
@@ -123,8 +138,57 @@ class TestComputed:
         assert "tok_" not in details
         assert world.source.column("SELECT phone FROM t ORDER BY 1") == ["12", "34"]
 
+    def test_a_virtual_column_of_an_inheriting_table_alone_is_named_too(self, world: World) -> None:
+        require_virtual(world)
+        world.source.run(
+            "CREATE TABLE t (phone text)",
+            "CREATE TABLE kid (n bigint GENERATED ALWAYS AS (phone::bigint) VIRTUAL) INHERITS (t)",
+            "INSERT INTO kid (phone) VALUES ('12')",
+        )
+        details = ran(world, "t", "phone")
+        assert "a token does not fit the generated column n of public.kid" in details
+
+    def test_one_that_takes_no_null_is_named_where_its_constraint_has_no_name(
+        self, world: World
+    ) -> None:
+        world.source.run(
+            "CREATE TABLE t (phone text, n text GENERATED ALWAYS AS (substr(nullif(left(phone, 4), "
+            "'tok_'), 1)) STORED NOT NULL)",
+            "INSERT INTO t (phone) VALUES ('12')",
+        )
+        assert "the column n, which takes no NULL, would have become one" in ran(
+            world, "t", "phone"
+        )
+
 
 class TestPublications:
+    @pytest.mark.parametrize("kind", ["STORED", "VIRTUAL"])
+    def test_a_generated_column_of_the_identity_that_is_not_published_is_named(
+        self, world: World, kind: str
+    ) -> None:
+        require_virtual(world)
+        world.source.run(
+            f"CREATE TABLE t (a text, g text GENERATED ALWAYS AS (upper(a)) {kind})",
+            "ALTER TABLE t REPLICA IDENTITY FULL",
+            "CREATE PUBLICATION pub FOR ALL TABLES",
+            "INSERT INTO t (a) VALUES ('x')",
+        )
+        (blocker,) = previewed(world, "t", "a").blockers
+        assert blocker.startswith(
+            "The publication pub of this table has no values of the generated column g,"
+        )
+        assert blocker in ran(world, "t", "a")
+
+    def test_one_that_is_published_is_in_nobodys_way(self, world: World) -> None:
+        require_virtual(world)
+        world.source.run(
+            "CREATE TABLE t (a text, g text GENERATED ALWAYS AS (upper(a)) STORED)",
+            "ALTER TABLE t REPLICA IDENTITY FULL",
+            "CREATE PUBLICATION pub FOR ALL TABLES WITH (publish_generated_columns = stored)",
+            "INSERT INTO t (a) VALUES ('x')",
+        )
+        assert world.work(world.start("t", "a")).state is RunState.SUCCEEDED
+
     @pytest.mark.parametrize(
         "statements",
         [
@@ -169,3 +233,22 @@ class TestPublications:
 
 def _version(world: World) -> int:
     return int(world.source.column("SHOW server_version_num")[0])
+
+
+class TestPreparedTransactions:
+    def test_one_that_holds_the_table_is_named_with_what_ends_it(self, world: World) -> None:
+        if world.source.column("SHOW max_prepared_transactions") == ["0"]:
+            pytest.skip("the server takes no prepared transactions")
+        customers(world.source)
+        with world.source.connection() as other, other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("UPDATE customers SET name = 'x' WHERE id = 1")
+            cursor.execute("PREPARE TRANSACTION 'left by ann'")
+        try:
+            found = " ".join(previewed(world, "customers", "email").warnings)
+            details = ran(world, "customers", "email")
+        finally:
+            world.source.run("ROLLBACK PREPARED 'left by ann'")
+        for said in (found, details):
+            assert "the prepared transaction 'left by ann' (" in said
+            assert "only COMMIT PREPARED or ROLLBACK PREPARED ends it" in said

@@ -175,18 +175,37 @@ SELECT DISTINCT g.attname, a.attname
    AND d.refobjid = %(oid)s AND d.refobjsubid > 0 AND a.attnum <> g.attnum
 """
 
+# Virtual ones (18): nothing of them is written, so that an UPDATE does not notice what fails.
+_VIRTUAL = """
+SELECT n.nspname, c.relname, pg_catalog.array_agg(DISTINCT g.attname::text)
+  FROM pg_catalog.pg_depend AS d
+       JOIN pg_catalog.pg_attrdef AS f ON f.oid = d.objid
+       JOIN pg_catalog.pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+                                        AND g.attgenerated = 'v'
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+       JOIN pg_catalog.pg_class AS c ON c.oid = g.attrelid
+       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+   AND d.refobjid = ANY (%(oids)s) AND a.attname = ANY (%(names)s) AND a.attnum <> g.attnum
+ GROUP BY 1, 2
+"""
+
 # A run's EXCLUSIVE waits for everything but readers. No pid: a prepared transaction.
 _LOCK_HOLDERS = """
-SELECT DISTINCT ON (l.pid) l.pid, COALESCE(s.application_name, ''), COALESCE(s.usename, ''),
-       COALESCE(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - s.xact_start), 0)::float,
-       COALESCE(pg_catalog.left(s.query, 500), '')
+SELECT DISTINCT ON (l.pid, p.gid) l.pid, COALESCE(s.application_name, ''),
+       COALESCE(s.usename, p.owner, ''), COALESCE(EXTRACT(epoch FROM
+           pg_catalog.clock_timestamp() - COALESCE(s.xact_start, p.prepared)), 0)::float,
+       COALESCE(pg_catalog.left(s.query, 500), ''), COALESCE(p.gid, '')
   FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS s ON s.pid = l.pid
+       LEFT JOIN (pg_catalog.pg_locks AS own JOIN pg_catalog.pg_prepared_xacts AS p
+                  ON own.transactionid = p.transaction AND own.pid IS NULL)
+            ON l.pid IS NULL AND own.virtualtransaction = l.virtualtransaction
  WHERE l.locktype = 'relation' AND l.relation = ANY (%(oids)s) AND l.granted
    AND l.database = (SELECT oid FROM pg_catalog.pg_database
                       WHERE datname = pg_catalog.current_database())
    AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
    AND (%(readers)s OR l.mode <> 'AccessShareLock')
- ORDER BY l.pid LIMIT 5
+ ORDER BY l.pid, p.gid LIMIT 5
 """
 
 
@@ -270,6 +289,8 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
     publication = _rows(cursor, reach.PUBLICATION, about)
     partial = server.version >= 150_000  # row filters and column lists
     partly = _rows(cursor, reach.PUBLISHED_IN_PART, about) if partial else []
+    if server.version >= 180_000:  # generated columns in publications
+        partly += _rows(cursor, reach.NOT_PUBLISHED, about)
     return TableFacts(
         server=server,
         oid=oid,
@@ -310,6 +331,14 @@ def lock_holders(
     """Who holds a lock that a run would have to wait for, at most five. readers: those, too."""
     about = {"oids": oids, "readers": readers}
     return tuple(LockHolder(*found) for found in _rows(cursor, _LOCK_HOLDERS, about))
+
+
+def computed_when_read(
+    cursor: Cursor, oids: list[int], names: list[str]
+) -> list[tuple[str, str, list[str]]]:
+    """(schema, table, its virtual generated columns) of what is computed from these columns."""
+    found = _rows(cursor, _VIRTUAL, {"oids": oids, "names": names})
+    return [(schema, table, columns) for schema, table, columns in found]
 
 
 def copies(cursor: Cursor, facts: TableFacts, table: TableName) -> tuple[tuple[str, str], ...]:

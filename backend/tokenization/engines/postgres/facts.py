@@ -97,18 +97,23 @@ class ServerFacts:
 
 @dataclass(frozen=True)
 class LockHolder:
-    """pid None: a prepared transaction. seconds: since its transaction began. query: its last
-    statement as the server shows it, which may quote values; show it by `__str__` only."""
+    """pid None: a prepared transaction, and its name. seconds: since its transaction began or was
+    prepared. query: its last statement as the server shows it, which may quote values; show it by
+    `__str__` only."""
 
     pid: int | None
     application: str
     user: str
     seconds: float
     query: str = ""
+    prepared: str = ""
 
     def __str__(self) -> str:
         if self.pid is None:
-            return "a prepared transaction (pg_prepared_xacts)"
+            return (
+                f"the prepared transaction '{self.prepared}' ({self.user}, for {self.seconds:.0f} "
+                "s; only COMMIT PREPARED or ROLLBACK PREPARED ends it)"
+            )
         named = f"{self.application or self.user or 'unnamed'}, for {self.seconds:.0f} s"
         doing = _LITERAL.sub("…", " ".join(self.query.split()))[:_QUERY_SHOWN]
         return f"process {self.pid} ({named}{f': {doing}' if doing else ''})"

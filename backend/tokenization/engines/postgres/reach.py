@@ -99,6 +99,30 @@ SELECT DISTINCT pubname, 'a column list'
  ORDER BY 1, 2
 """
 
+# PostgreSQL 18 and later: an UPDATE is refused (42P10), too, where a generated column of the
+# replica identity is not published; virtual ones never are. A column list is judged above.
+NOT_PUBLISHED = """
+SELECT DISTINCT p.pubname::text, 'no values of the generated column ' || a.attname
+  FROM pg_catalog.pg_publication AS p, pg_catalog.pg_class AS c
+       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attgenerated <> ''
+            AND NOT a.attisdropped
+ WHERE c.oid = ANY (%(oids)s) AND c.relkind = 'r' AND p.pubupdate
+   AND (a.attgenerated = 'v' OR p.pubgencols <> 's')
+   AND (c.relreplident = 'f' OR EXISTS (
+        SELECT FROM pg_catalog.pg_index AS i
+         WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey::pg_catalog.int2[])
+           AND CASE c.relreplident WHEN 'd' THEN i.indisprimary
+                                   WHEN 'i' THEN i.indisreplident ELSE false END))
+   AND EXISTS (SELECT FROM pg_catalog.pg_get_publication_tables(p.pubname::text) AS r
+                WHERE r.relid = c.oid OR r.relid IN (
+                      SELECT relid FROM pg_catalog.pg_partition_ancestors(c.oid)))
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r
+                    WHERE r.prpubid = p.oid AND r.prattrs IS NOT NULL AND (r.prrelid = c.oid
+                          OR r.prrelid IN (
+                             SELECT relid FROM pg_catalog.pg_partition_ancestors(c.oid))))
+ ORDER BY 1, 2
+"""
+
 # Columns that a row filter uses: an UPDATE after which the row no longer fits is sent as a DELETE.
 ROW_FILTERS = """
 SELECT DISTINCT a.attname::text, p.pubname::text

@@ -93,6 +93,7 @@ def rewrite(
         # Triggers and constraints deferred to COMMIT act here, while they can still be judged.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         require_tokens(cursor, facts, table, names, expected, not_ours(held, tokenizer))
+        _require_readable(cursor, facts, names)
         result = RewriteResult(scanned, updated, left_alone=said_of(judged))
         control.committing(result)
     commit(connection)
@@ -217,7 +218,7 @@ def _batches(
                     raise
                 raise Blocked(f"Nothing was changed: {clash}.") from exc
             except psycopg2.DataError as exc:
-                raise _does_not_fit(facts, names, exc) from exc
+                raise _does_not_fit(facts, rules.computed_from(facts, names), exc) from exc
             seconds = time.monotonic() - began
             yield last - first, cursor.rowcount
             if last - first == size:
@@ -226,10 +227,9 @@ def _batches(
 
 
 def _does_not_fit(
-    facts: TableFacts, names: list[str], exc: psycopg2.DataError
+    facts: TableFacts, computed: list[str], exc: psycopg2.DataError
 ) -> Blocked | psycopg2.DataError:
     """The server's error names no index and quotes the value; say what it can be about instead."""
-    computed = rules.computed_from(facts, names)
     if not computed:
         return exc
     trigger = " (or a trigger)" if facts.triggers else ""
@@ -331,6 +331,23 @@ def require_tokens(
             f"Nothing was changed: a trigger on {table} altered the tokens while they were written "
             f"(to lower case, for example). {advice}"
         )
+
+
+def _require_readable(cursor: Cursor, facts: TableFacts, names: list[str]) -> None:
+    """Compute what is computed only when it is read: a column that fails on a token would make
+    every row unreadable that was written well."""
+    oids = [member.oid for member in facts.members]
+    for schema, table, virtual in catalog.computed_when_read(cursor, oids, names):
+        counts = [sql.SQL("pg_catalog.count({})").format(sql.Identifier(each)) for each in virtual]
+        try:
+            cursor.execute(
+                sql.SQL("SELECT {} FROM {}").format(
+                    sql.SQL(", ").join(counts), sql.Identifier(schema, table)
+                )
+            )
+        except psycopg2.DataError as exc:
+            computed = [f"the generated column {each} of {schema}.{table}" for each in virtual]
+            raise _does_not_fit(facts, computed, exc) from exc
 
 
 def commit(connection: Connection) -> None:
