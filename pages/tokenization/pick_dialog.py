@@ -67,7 +67,8 @@ def _dialog(environment: str) -> None:
         preview_view.forget()
         st.query_params["dataset"] = dataset
         st.rerun()
-    inline.focus("field", (DIALOG, way))
+    # The list of tables may take long, and is the field.
+    inline.focus("field", (DIALOG, way, way == "table" and beside.answered(_TABLES)))
 
 
 def _by_table(environment: str) -> str:

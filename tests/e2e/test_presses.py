@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import test_tokenization_walk
 from tests.fixtures.browser import PATIENCE, settle
@@ -116,7 +116,7 @@ def test_mount_and_unmount(keys: Keys, sandbox_portal: Portal) -> None:
 def test_tokenize_a_column(keys: Keys, visitors: object) -> None:
     go(keys, "t", "Tokenization")
     keys.press("Control+Enter")
-    dialog(keys, "^Pick a table")
+    expect(dialog(keys, "^Pick a table").get_by_role("combobox")).to_be_focused(timeout=SLOW)
     keys.find("vi")
     keys.press("Enter")
     settle(keys.page)

@@ -7,7 +7,7 @@ import pytest
 
 from backend.connections import probing
 from backend.connections.schemas import ConnectionConfig, TestResult
-from backend.tokenization import preview
+from backend.tokenization import preview, worklist
 from pages.shared import beside
 from tests.backend.tokenization import conftest as tokenization_rooms
 from tests.backend.tokenization.world import World as Tokenization
@@ -135,6 +135,26 @@ class TestTokenization:
         app.button(key="tokenization.preview").click().run()
         app = once_answered(app, "tokenization.preview.asked")
         assert any("Column" in each.value for each in app.dataframe)
+
+    def test_the_list_of_tables_has_the_focus_when_it_comes(
+        self, open_page: OpenPage, catalogued: Tokenization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real, let_go = worklist.tables, threading.Event()
+
+        def slow(*args: Any, **more: Any) -> Any:
+            assert let_go.wait(60)
+            return real(*args, **more)
+
+        monkeypatch.setattr(worklist, "tables", slow)
+        app = open_page("tokenization/page.py", role="steward")
+        app.button(key="tokenization.pick").click().run()
+        before = app.get("html")[-1].proto.body
+        assert "portal-focus" in before
+        assert "tokenization.pick.table" not in [each.key for each in app.selectbox]
+        let_go.set()
+        app = once_answered(app, "tokenization.pick.tables")
+        assert "tokenization.pick.table" in [each.key for each in app.selectbox]
+        assert app.get("html")[-1].proto.body != before
 
 
 class TestConnections:
