@@ -7,7 +7,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
 import auth.heads
-import auth.preload  # noqa: F401  # before the first visitor comes
+import auth.preload  # before the first visitor comes
+import auth.reruns  # noqa: F401  # for every session from now on
 from auth.first_frame import FirstFrame
 from auth.forwarded import Forwarded
 from auth.headers import SecurityHeaders

@@ -1,0 +1,122 @@
+"""A click in the moment in which a page's script draws itself anew, or ends, is not lost."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+import streamlit as st
+from streamlit.runtime import Runtime
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+from streamlit.runtime.scriptrunner import script_runner as module
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
+from streamlit.runtime.state import SafeSessionState, SessionState
+from streamlit.testing.v1.local_script_runner import LocalScriptRunner
+
+from auth.reruns import PersonFirst
+
+#: What the script below does in its first run, and where its runs have been.
+world = SimpleNamespace(first=None, runs=[])
+
+
+def script() -> None:
+    context = get_script_run_ctx()
+    assert context is not None
+    world.runs.append((context.page_script_hash, context.query_string))
+    if len(world.runs) == 1:
+        world.first()
+        world.runs.append("went on")
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], LocalScriptRunner]:
+    """Makes the one of a session that is on the page "here"."""
+    monkeypatch.setattr(Runtime, "_instance", MagicMock())  # as for AppTest
+    file = tmp_path / "page.py"
+    file.write_text("from tests.auth import test_reruns\ntest_reruns.script()\n")
+    world.runs = []
+
+    def make() -> LocalScriptRunner:
+        session = SafeSessionState(SessionState(), lambda: None)
+        pages = PagesManager(str(file), setup_watcher=False)
+        return LocalScriptRunner(str(file), session, pages)
+
+    return make
+
+
+def run(made: LocalScriptRunner, first: Callable[[], Any], *clicks: RerunData) -> list[Any]:
+    """What the session's runs were, when in the first one the clicks come, and then `first`."""
+
+    def both() -> None:
+        person = threading.Thread(target=lambda: [made.request_rerun(each) for each in clicks])
+        person.start()
+        person.join()
+        first()
+
+    world.first = both
+    made.run(timeout=60, page_hash="here")
+    return world.runs
+
+
+THERE = RerunData(page_script_hash="there", query_string="a=1")
+TIMER = RerunData(page_script_hash="here", fragment_id="part", is_auto_rerun=True)
+BACK = RerunData(page_script_hash="here", query_string="b=2", is_history_navigation=True)
+
+
+def nothing() -> None:
+    """The script draws what is left of it."""
+    st.empty()
+
+
+@pytest.mark.parametrize(
+    ("first", "clicks", "then"),
+    [
+        (st.rerun, [THERE], ("there", "a=1")),
+        (st.rerun, [BACK], ("here", "b=2")),
+        (st.stop, [THERE], ("there", "a=1")),
+        (nothing, [THERE, TIMER], ("there", "a=1")),
+    ],
+    ids=["link and rerun", "back and rerun", "link and stop", "link and timer"],
+)
+def test_a_link_leads_where_it_leads(runner, monkeypatch, first, clicks, then) -> None:
+    monkeypatch.setattr(module, "ScriptRequests", ScriptRequests)
+    lost = run(runner(), first, *clicks)
+    assert then not in lost, "Streamlit minds it by itself now: this module can go"
+    world.runs = []
+    monkeypatch.setattr(module, "ScriptRequests", PersonFirst)
+    assert run(runner(), first, *clicks) == [("here", ""), then]
+
+
+def test_a_script_that_leads_to_another_address_of_its_page_does_so_after_a_click(runner) -> None:
+    def leads() -> None:
+        context = get_script_run_ctx()
+        assert context is not None
+        context.query_string = "own=1"
+        st.rerun()
+
+    click = RerunData(page_script_hash="here", query_string="")
+    assert run(runner(), leads, click) == [("here", ""), ("here", "own=1")]
+
+
+def test_a_script_ends_where_it_says_so_although_a_part_of_it_is_asked_for(runner) -> None:
+    """What stands behind a guard must not be drawn."""
+    part = RerunData(page_script_hash="here", fragment_id="part")
+    assert "went on" not in run(runner(), st.stop, part)
+
+
+def test_a_session_that_ends_does_not_go_on_for_a_click(runner) -> None:
+    made = runner()
+    made.request_rerun(THERE)
+    made.request_stop()
+    assert not made.request_rerun(THERE)
+    made.join()
+
+
+def test_every_session_of_the_portal_has_it() -> None:
+    import app
+
+    assert app.auth.reruns.PersonFirst is vars(module)["ScriptRequests"]
