@@ -52,6 +52,24 @@ def test_an_index_on_an_expression_is_named(shop: MySource) -> None:
     assert any("index folded is computed anew" in warning for warning in email.warnings)
 
 
+def test_a_virtual_column_is_not_said_to_end_the_run(shop: MySource) -> None:
+    # The servers compute it when it is read: MariaDB cuts it off there, and the write succeeds.
+    shop.run(
+        "CREATE TABLE people (id int PRIMARY KEY, email varchar(100), "
+        "a varchar(9) AS (email) VIRTUAL, b varchar(100) AS (email) STORED)",
+    )
+
+    report = shop.engine("people").preview(TOKENIZER, 10, lambda _: Detection(chosen={"email": ""}))
+
+    warnings = next(column for column in report.columns if column.name == "email").warnings
+    assert [
+        (name, "whenever it is read" in each, "the run fails" in each)
+        for each in warnings
+        for name in ("a", "b")
+        if each.startswith(f"the generated column {name} ")
+    ] == [("b", False, True), ("a", True, False)]
+
+
 def test_tables_of_ours_have_a_primary_key(shop: MySource) -> None:
     # A server with sql_require_primary_key refuses others, temporary ones too.
     with shop.connection() as connection, connection.cursor() as cursor:

@@ -71,7 +71,8 @@ SELECT DISTINCT CONCAT_WS(' ', partition_expression, subpartition_expression)
  WHERE table_schema = %s AND table_name = %s AND partition_name IS NOT NULL
 """
 _GENERATED = """
-SELECT column_name, generation_expression FROM information_schema.columns
+SELECT column_name, generation_expression, extra LIKE '%%VIRTUAL%%'
+  FROM information_schema.columns
  WHERE table_schema = %s AND table_name = %s AND COALESCE(generation_expression, '') <> ''
 """
 _SERVER = """
@@ -130,7 +131,7 @@ class Server:
 @dataclass(frozen=True)
 class Facts:
     """keys: (column, constraint, kind). checks, generated_from, index_expressions: name and
-    expression."""
+    expression; of a generated column also whether it is computed only when it is read."""
 
     server: Server
     kind: str
@@ -140,7 +141,7 @@ class Facts:
     keys: tuple[tuple[str, str, str], ...] = ()
     indexes: tuple[Index, ...] = ()
     checks: tuple[tuple[str, str], ...] = ()
-    generated_from: tuple[tuple[str, str], ...] = ()
+    generated_from: tuple[tuple[str, str, bool], ...] = ()
     index_expressions: tuple[tuple[str, str], ...] = ()
     triggers: tuple[str, ...] = ()
     partitioned_by: tuple[str, ...] = ()

@@ -137,13 +137,23 @@ def column_warnings(facts: Facts, column: Column) -> tuple[str, ...]:
         for index in facts.indexes
         if index.column == column.name
     ]
-    computed = [(f"generated column {name}", rule) for name, rule in facts.generated_from]
+    computed = [
+        (f"generated column {name}", rule)
+        for name, rule, virtual in facts.generated_from
+        if not virtual
+    ]
     computed += [(f"index {name}", rule) for name, rule in facts.index_expressions]
     found += [
         f"the {what} is computed anew from the tokens; should it not take one, "
         "the run fails and nothing is changed"
         for what, rule in computed
         if _mentions(rule, column.name)
+    ]
+    found += [
+        f"the generated column {name} is computed from the tokens whenever it is read; what does "
+        "not fit its type may be cut off or 0 there without an error"
+        for name, rule, virtual in facts.generated_from
+        if virtual and _mentions(rule, column.name)
     ]
     if column.base_type == "char":
         found.append("trailing blanks of char(n) are not part of the value that is tokenized")
