@@ -57,6 +57,17 @@ def send(
     raise httpx.TooManyRedirects("it redirects in circles", request=request)
 
 
+def require_decoded(response: httpx.Response, body: bytes) -> None:
+    """Raise httpx.DecodingError where data came compressed in a way that was not asked for: httpx
+    hands it out as it came, and it would be taken for a wrong address."""
+    asked = response.request.headers.get("accept-encoding", "").replace(" ", "").split(",")
+    used = response.headers.get_list("content-encoding", split_commas=True)
+    odd = [each for each in used if each.lower() not in ("", "identity", *asked)]
+    if odd and body and response.is_success:
+        said = f"it is compressed as {odd[0][:40]}, which was not asked for"
+        raise httpx.DecodingError(said, request=response.request)
+
+
 def retry_after(response: httpx.Response) -> float | None:
     """Seconds that a server asks to wait, by number or by date; None when it asks for none."""
     said = str(response.headers.get("retry-after", ""))

@@ -4,6 +4,7 @@ UpstreamError
 ├ TokenRefused     401, or UNAUTHENTICATED with any status
 ├ Forbidden        403, or FORBIDDEN with any status: known, but may not list people
 ├ NotGraphQL       HTML, a redirect, JSON that is no answer
+├ BrokenAnswer     cut off, or compressed in a way that was not asked for
 ├ QueryRefused     errors and no data (.code, .said, .path: the server's own)
 │ ├ UnknownField   the schema has no such field
 │ └ NullField      a person without a value that the schema promises (.path says which)
@@ -46,6 +47,15 @@ class NotGraphQL(UpstreamError):
     def __init__(self, cause: str) -> None:
         super().__init__(
             SYSTEM, cause, "The endpoint must be the GraphQL address itself, often ending /graphql."
+        )
+
+
+class BrokenAnswer(UpstreamError):
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            SYSTEM,
+            f"its answer cannot be read ({cause})",
+            "Try again; where it stays, look at what stands between, such as a proxy.",
         )
 
 

@@ -14,9 +14,19 @@ from backend.core import outside
 from backend.core.errors import InvalidInput, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from backend.core.trust import Trust
 from backend.integrations import http
-from backend.integrations.directory.errors import SYSTEM, NotGraphQL, RateLimited, TooLarge
+from backend.integrations.directory.errors import (
+    SYSTEM,
+    BrokenAnswer,
+    NotGraphQL,
+    RateLimited,
+    TooLarge,
+)
 
 _LEAST_PAUSE = 0.25  # a server that asks for none is not asked without end
+#: A server may close a kept connection just when the next page is asked for; all that is sent here
+#: are questions.
+_TRIES = 3
+_LOST = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 def pause(seconds: float) -> None:
@@ -61,13 +71,13 @@ class Exchange:
     @outside.call("directory")
     def ask(self, client: httpx.Client, method: str, **options: Any) -> tuple[int, bytes, str]:
         """(status, body, media type). Raises UpstreamUnavailable, UpstreamTimeout, TooLarge,
-        NotGraphQL for a redirect elsewhere. A limit of requests is waited for as long as the server
-        asks, within the time for one answer. Raises RateLimited when it asks for more."""
+        BrokenAnswer, NotGraphQL for a redirect elsewhere. Within the time for one answer a lost
+        connection is made anew, and a limit of requests is waited for as long as the server asks.
+        Raises RateLimited when it asks for more."""
         until = time.monotonic() + self._timeout
         while True:
             with self._translated():
-                request = client.build_request(method, self.endpoint, **options)
-                response, body = http.send(client, request, until=until, max_bytes=self._max_bytes)
+                response, body = self._answer(client, method, options, until)
             asked = http.retry_after(response) if response.status_code in (429, 503) else None
             if asked is None:
                 break
@@ -81,12 +91,30 @@ class Exchange:
             )
         return response.status_code, body, response.headers.get("content-type", "")
 
+    def _answer(
+        self, client: httpx.Client, method: str, options: Mapping[str, Any], until: float
+    ) -> tuple[httpx.Response, bytes]:
+        for attempt in range(1, _TRIES + 1):
+            request = client.build_request(method, self.endpoint, **options)
+            try:
+                response, body = http.send(client, request, until=until, max_bytes=self._max_bytes)
+            except _LOST:
+                if attempt == _TRIES or time.monotonic() + _LEAST_PAUSE > until:
+                    raise
+                pause(_LEAST_PAUSE)
+            else:
+                http.require_decoded(response, body)
+                return response, body
+        raise AssertionError("unreachable")
+
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except http.AnswerTooLarge as exc:
             raise TooLarge(str(exc)) from exc
+        except httpx.DecodingError as exc:
+            raise BrokenAnswer(str(exc)[:200]) from exc
         except httpx.TimeoutException as exc:
             raise UpstreamTimeout(
                 SYSTEM, f"no answer within {self._timeout:g} s", "Try again later."
@@ -107,6 +135,13 @@ def document(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return raw if isinstance(raw, dict) else None
+
+
+def cut_off(body: bytes) -> BrokenAnswer | None:
+    """The error for what is no document and begins as one."""
+    if body.lstrip()[:1] != b"{" or document(body) is not None:
+        return None
+    return BrokenAnswer("it begins as JSON and is none; it may be cut off")
 
 
 def checked_endpoint(endpoint: str) -> str:

@@ -117,6 +117,7 @@ class Transport:
         with self._translated(writes):
             request = self._client.build_request(method, path, **options)
             response, body = http.send(self._client, request, until=until, max_bytes=MAX_BYTES)
+            http.require_decoded(response, body)
         self._judge(response, body, writes)
         return body
 
@@ -139,6 +140,12 @@ class Transport:
                 raise self._unknown("the connection was lost before the answer") from exc
             raise UpstreamUnavailable(
                 SYSTEM, f"the connection was lost ({_short(exc)})", "Try again."
+            ) from exc
+        except httpx.DecodingError as exc:
+            raise UpstreamError(
+                SYSTEM,
+                f"an answer that cannot be read ({_short(exc)})",
+                "Look at what stands between, such as a proxy.",
             ) from exc
         except http.AnswerTooLarge as exc:
             raise UpstreamError(SYSTEM, f"an answer of more than {exc}") from exc

@@ -22,7 +22,7 @@ from backend.integrations.directory.errors import (
     TokenRefused,
     UnknownField,
 )
-from backend.integrations.directory.exchange import Exchange, document, unavailable
+from backend.integrations.directory.exchange import Exchange, cut_off, document, unavailable
 from backend.integrations.directory.source import (
     Mapper,
     Options,
@@ -162,7 +162,8 @@ class GraphQLSource:
             raise unavailable(status) or _status_error(status)
         data = answer.get("data") if answer else None
         if not isinstance(data, dict):
-            raise NotGraphQL(f"{self.exchange.endpoint} does not answer GraphQL")
+            no_answer = NotGraphQL(f"{self.exchange.endpoint} does not answer GraphQL")
+            raise cut_off(raw) or no_answer
         return data
 
 

@@ -14,7 +14,7 @@ from backend.integrations.directory.errors import (
     PartialAnswer,
     TokenRefused,
 )
-from backend.integrations.directory.exchange import Exchange, document, unavailable
+from backend.integrations.directory.exchange import Exchange, cut_off, document, unavailable
 from backend.integrations.directory.source import Mapper, Options, Page, repeated
 
 #: Okta's and Entra's shape; people who are switched off (`active` false, by some as a text) have
@@ -95,7 +95,8 @@ class ScimSource:
             raise _refusal(status, str((answer or {}).get("detail") or "")[:200].rstrip("."))
         total = (answer or {}).get("totalResults")
         if answer is None or isinstance(total, bool) or not isinstance(total, int):
-            raise NotGraphQL(f"{self._exchange.endpoint} does not answer SCIM 2.0")
+            no_answer = NotGraphQL(f"{self._exchange.endpoint} does not answer SCIM 2.0")
+            raise cut_off(raw) or no_answer
         if not isinstance(answer.setdefault("Resources", []), list):
             raise PartialAnswer("Resources is not a list")
         return answer
