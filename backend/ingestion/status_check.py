@@ -264,7 +264,8 @@ def _witnessed(
     begun = call.last_begun_at
     if begun is None or not (call.state == "ended" or call.doubtful):
         return found
-    counted = clock.now() - begun > metrics.COUNTED_AFTER
+    # A try is counted in the minute in which it began, but only once it has ended.
+    counted = clock.now() - (call.finished_at or begun) > metrics.COUNTED_AFTER
     try:
         failed = counted and metrics.failed(config, function=row.target, region=region, begun=begun)
     except UpstreamError as exc:

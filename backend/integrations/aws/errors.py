@@ -6,6 +6,8 @@ OutcomeUnknown is raised and nothing is sent again.
 """
 
 import contextlib
+import ssl
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,6 +64,8 @@ _THROTTLED = {
     "ExecutionLimitExceeded",
     "LimitExceededException",
     "SlowDown",
+    "PriorRequestNotComplete",
+    "KmsThrottlingException",
 }
 _MISSING = {
     "ResourceNotFoundException",
@@ -83,6 +87,10 @@ _CREDENTIALS = {
     "InvalidAccessKeyId",
     "AuthFailure",
     "TokenRefreshRequired",
+    "InvalidToken",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "RequestInTheFuture",
 }
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
 _EXPIRED_ADVICE = (
@@ -97,7 +105,11 @@ _DENIED = {
     "UnauthorizedOperation",
     "NotAuthorized",
     "KMSAccessDeniedException",
+    "KmsAccessDeniedException",
 }
+#: The beginnings of Invoke's own 5xx that say why the function could not be set up: it did not run.
+#: Of any other (ServiceException, InternalFailure) nobody says how far the call came.
+_NOT_SET_UP = ("EC2", "EFS", "ENI", "Invalid", "KMS", "ResourceNotReady", "SubnetIP")
 _TOO_LARGE = {"RequestTooLargeException", "RequestEntityTooLargeException"}
 
 
@@ -112,6 +124,7 @@ def translated(
     """
     from botocore.exceptions import BotoCoreError, ClientError, UndefinedModelAttributeError
     from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
 
     if starting and not undone:
         undone = "Nothing was started."
@@ -130,6 +143,9 @@ def translated(
             # A credential that this machine keeps in a file or gets from a program: read before a
             # call.
             raise _from_machine(exc, system) from exc
+        except HTTPError as exc:
+            # Of the stream that a payload is: botocore passes on what urllib3 says of TLS there.
+            raise _from_broken_answer(exc, system, subject, starting) from exc
         except KeyError as exc:
             # Well-formed XML of a web page: botocore's parser looks up what only AWS puts into it.
             raise _from_broken_answer(exc, system, subject, starting) from exc
@@ -191,10 +207,13 @@ def _from_5xx(
 ) -> UpstreamError:
     # A code that is only the number means that no AWS service wrote this answer: something between
     # us and AWS did, and it does not know what AWS made of the request.
-    if starting and code == str(status) and status != 503:
+    by_aws = code != str(status)
+    refused = code.startswith(_NOT_SET_UP) or (by_aws and status == 503)
+    if starting and not refused:
+        who, said = ("AWS", f" ({code}: {said})") if by_aws else ("a gateway", "")
         return OutcomeUnknown(
             system,
-            f"a gateway answered {status} for {subject}; AWS may have accepted the call",
+            f"{who} answered {status} for {subject}{said}; AWS may have accepted the call",
             "It is not sent again. Its outcome is looked for.",
         )
     if status in (503, 504):
@@ -204,7 +223,7 @@ def _from_5xx(
     return AwsRefused(
         system,
         f"{subject} failed inside AWS ({code or status}: {said})",
-        "It was not done as far as AWS says. Try again later." if starting else "Try again later.",
+        "Nothing was done. Try again later." if starting else "Try again later.",
     )
 
 
@@ -217,10 +236,8 @@ def _from_transport(
     lacking = _from_settings(exc, system)
     if lacking is not None:
         return lacking
-    never_sent = (
-        b.ConnectTimeoutError | b.EndpointConnectionError | b.ProxyConnectionError | b.SSLError
-    )
-    if isinstance(exc, never_sent):
+    never_sent = b.ConnectTimeoutError | b.EndpointConnectionError | b.ProxyConnectionError
+    if isinstance(exc, never_sent) or (isinstance(exc, b.SSLError) and _while_connecting(exc)):
         asked = str(getattr(exc, "kwargs", {}).get("endpoint_url", ""))
         found = network.explain(exc, system, Place.of(asked or f"{system} in {region}"))
         if found is not None:
@@ -231,7 +248,8 @@ def _from_transport(
             f"it cannot be reached in {region} ({_first_line(exc)})",
             f"{undone} Check the network, the proxy, the region and endpoint_url.".strip(),
         )
-    if isinstance(exc, b.HTTPClientError | b.ConnectionError | ResponseParserError):
+    broken = b.HTTPClientError | b.ConnectionError | b.IncompleteReadError | ResponseParserError
+    if isinstance(exc, broken):
         return _from_broken_answer(exc, system, subject, starting)
     if isinstance(exc, b.ParamValidationError | b.ValidationError):
         return AwsRefused(
@@ -240,6 +258,17 @@ def _from_transport(
             "Correct the mapping rule.",
         )
     return AwsRefused(system, f"{subject}: {_first_line(exc)}", "Check the aws connection.")
+
+
+def _while_connecting(exc: BaseException) -> bool:
+    """Whether TLS failed before a request could be sent, not while its answer was awaited: both
+    are one SSLError of botocore's, and only where it was raised tells them apart."""
+    return any(
+        frame.name == "connect"
+        for link in network.chain(exc)
+        if isinstance(link, ssl.SSLError)
+        for frame in traceback.extract_tb(link.__traceback__)
+    )
 
 
 def _from_settings(exc: Exception, system: str) -> UpstreamError | None:

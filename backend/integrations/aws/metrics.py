@@ -1,7 +1,8 @@
 """A second witness of how a call ended: the Errors metric that Lambda itself counts.
 
-Lambda counts each try in the minute in which it was begun. One minute with a single try, or whose
-tries all ended alike, tells how a try of it ended; any other tells nothing.
+Lambda counts each try in the minute in which it was begun, and only once it has ended: before that
+the minute may hold others alone. One minute with a single try, or whose tries all ended alike,
+tells how a try of it ended; any other tells nothing.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +17,8 @@ COUNTED_AFTER = timedelta(minutes=3)
 
 
 def failed(config: AwsConfig, *, function: str, region: str, begun: datetime) -> bool | None:
-    """Whether the try that was begun then failed; None when the counts do not tell.
+    """Whether the try that was begun then, and ended COUNTED_AFTER ago, failed; None when the
+    counts do not tell.
 
     Raises AwsDenied without the right cloudwatch:GetMetricStatistics, and the like.
     """

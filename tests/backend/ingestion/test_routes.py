@@ -182,7 +182,7 @@ class TestRun:
     ) -> None:
         headers = token("operator")
         for status, code, expected in (
-            (500, "ServiceException", 502),
+            (502, "EC2UnexpectedException", 502),
             (429, "TooManyRequestsException", 503),
         ):
             with aws.faults.inject(operation="Invoke", status=status, code=code):

@@ -87,7 +87,7 @@ class TestLambda:
         ("fault", "status"),
         [
             ({"status": 429, "code": "TooManyRequestsException"}, 503),
-            ({"status": 500, "code": "ServiceException"}, 502),
+            ({"status": 502, "code": "EC2UnexpectedException"}, 502),
             ({"status": 503, "code": "ServiceUnavailableException"}, 503),
             ({"status": 403, "code": "AccessDeniedException"}, 502),
         ],

@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -99,6 +100,21 @@ class TestWithoutEvidence:
         found = check(run.run_id)
         assert (found.status, found.settled) == (status, True)
         assert words in found.detail
+
+    @pytest.mark.parametrize(("state", "status"), [("ended", "unknown"), ("failed", "failed")])
+    def test_a_long_call_that_has_just_ended_is_not_among_those_counted_in_its_minute(
+        self, add_rule: AddRule, start: Start, aws: AwsStandIn, check: Callable[..., RunView],
+        monkeypatch: pytest.MonkeyPatch, state: str, status: str,
+    ) -> None:  # fmt: skip
+        begun = clock.now() - timedelta(minutes=10)
+        run = _printed_last(
+            aws, add_rule, start, monkeypatch, state=state, last_begun_at=begun, started_at=begun
+        )
+        _counted(aws, 1, 0, begun)  # somebody else's good call
+        found = check(run.run_id)
+        assert (found.status, found.settled) == (status, False)
+        monkeypatch.setattr(metrics, "COUNTED_AFTER", timedelta(0))
+        assert check(run.run_id).status == "succeeded"
 
     ARN = "arn:aws:sqs:us-east-1:123456789012:"
 
@@ -265,8 +281,9 @@ def _ended_without_a_trace(aws: AwsStandIn, add_rule: AddRule, start: Start) -> 
 
 
 def _printed_last(
-    aws: AwsStandIn, add_rule: AddRule, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> RunView:
+    aws: AwsStandIn, add_rule: AddRule, start: Start, monkeypatch: pytest.MonkeyPatch,
+    **otherwise: object,
+) -> RunView:  # fmt: skip
     """A run of a Node function, logged as JSON, whose last print is an error."""
     aws.add_function("f", runtime="nodejs22.x")
     add_rule("exact", URN, "f")
@@ -275,13 +292,14 @@ def _printed_last(
         "failed", attempts=3, started_at=now, last_begun_at=now, finished_at=now,
         error="Error: no table", doubtful=True, request_id=run.request_id or "",
     )  # fmt: skip
+    call = replace(call, **otherwise)  # type: ignore[arg-type]
     monkeypatch.setattr(logs, "read_call", lambda *_args, **_asked: call)
     return run
 
 
-def _counted(aws: AwsStandIn, tries: int, errors: int) -> None:
+def _counted(aws: AwsStandIn, tries: int, errors: int, begun: datetime | None = None) -> None:
     """What Lambda has counted of the function in these minutes; nothing where it was not tried."""
-    begun = clock.now()
+    begun = begun or clock.now()
     for name, count in ({"Invocations": tries, "Errors": errors} if tries else {}).items():
         aws._client("cloudwatch").put_metric_data(
             Namespace="AWS/Lambda",

@@ -49,7 +49,7 @@ def test_each_exception_becomes_one_of_ours(kind: type[Exception], starting: boo
     "kind",
     [
         botocore.ReadTimeoutError, botocore.ConnectionClosedError, botocore.HTTPClientError,
-        botocore.ResponseStreamingError, ResponseParserError,
+        botocore.ResponseStreamingError, botocore.IncompleteReadError, ResponseParserError,
     ],
 )  # fmt: skip
 def test_a_start_whose_answer_is_lost_is_unknown(kind: type[Exception]) -> None:
@@ -63,7 +63,7 @@ def test_a_start_whose_answer_is_lost_is_unknown(kind: type[Exception]) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        botocore.ConnectTimeoutError, botocore.EndpointConnectionError, botocore.SSLError,
+        botocore.ConnectTimeoutError, botocore.EndpointConnectionError,
         botocore.ProxyConnectionError, botocore.NoCredentialsError, botocore.NoRegionError,
     ],
 )  # fmt: skip
@@ -122,6 +122,21 @@ class TestAgainstTheServiceModel:
             Gateway(AwsConfig(region="eu-west-1")).start_lambda("f", b"{}")
         assert not isinstance(told.value, OutcomeUnknown)
 
+    def test_of_lambdas_own_5xx_only_those_before_the_function_ran_are_refusals(
+        self, stubs: dict[str, Stubber]
+    ) -> None:
+        """Walks the service's model: a new one is told as unknown until it is known."""
+        shapes = stubs["lambda"].client.meta.service_model.operation_model("Invoke").error_shapes
+        statuses = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in shapes}
+        unknown = set()
+        for code, status in {**statuses, "InternalFailure": 500}.items():
+            stubs["lambda"].add_client_error("invoke", code, "no", status)
+            with pytest.raises(UpstreamError) as told:
+                Gateway(AwsConfig(region="eu-west-1")).start_lambda("f", b"{}")
+            if isinstance(told.value, OutcomeUnknown):
+                unknown.add(code)
+        assert unknown == {"ServiceException", "InternalFailure"}
+
     def test_a_dry_run_of_a_missing_function(self, stubs: dict[str, Stubber]) -> None:
         stubs["lambda"].add_client_error("invoke", "ResourceNotFoundException", "no", 404)
         with pytest.raises(AwsNotFound, match="the function f does not exist in eu-west-1"):
@@ -133,6 +148,9 @@ class TestAgainstTheServiceModel:
             ("StateMachineDeleting", AwsNotFound),
             ("StateMachineDoesNotExist", AwsNotFound),
             ("ExecutionLimitExceeded", AwsThrottled),
+            ("KmsThrottlingException", AwsThrottled),
+            ("KmsAccessDeniedException", AwsDenied),
+            ("RequestTimeTooSkewed", errors.AwsCredentials),
             ("InvalidArn", errors.AwsRefused),
             ("InvalidExecutionInput", errors.AwsRefused),
         ],

@@ -64,11 +64,13 @@ class TestStartLambda:
         ("status", "code", "error"),
         [
             (429, "TooManyRequestsException", AwsThrottled),
-            (500, "ServiceException", AwsRefused),
+            (502, "ENILimitReachedException", AwsRefused),
+            (500, "ServiceException", OutcomeUnknown),
             (503, "ServiceUnavailable", UpstreamUnavailable),
             (403, "AccessDeniedException", AwsDenied),
             (403, "UnrecognizedClientException", AwsCredentials),
             (502, "", OutcomeUnknown),
+            (503, "", OutcomeUnknown),
         ],
     )
     def test_each_refusal_has_its_error_and_is_asked_once(
