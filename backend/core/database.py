@@ -7,6 +7,7 @@ lock; on PostgreSQL and MySQL use `with_for_update()` for the rows that are chec
 """
 
 import contextlib
+import re
 import sqlite3
 import threading
 import time
@@ -62,6 +63,8 @@ _GAP_SECONDS = 0.004
 #: Primary keys: 64 bit everywhere, and SQLite's rowid alias so that it auto-increments.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
+#: What PostgreSQL (NUL) or any database (half a surrogate pair) does not take as text.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 #: Text without a practical end: MySQL's and MariaDB's own TEXT ends at 65,535 bytes.
 LongText = Text().with_variant(Text(1_000_000), "mysql", "mariadb")
 
@@ -98,6 +101,11 @@ class ValueDoesNotFit(InvalidInput):
             "A value does not fit the database: a number is too large, a text too long, "
             "or it holds a NUL or a broken character. Correct it and try again."
         )
+
+
+def storable(text: str) -> str:
+    """Text of somebody else's (a log, an error) as every database takes it."""
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

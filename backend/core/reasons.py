@@ -5,15 +5,13 @@ Holds for this context, so for one request, command or click; never for a job.
 """
 
 import contextlib
-import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+from backend.core.database import UNSTORABLE
 from backend.core.errors import InvalidInput
 
 MAX_TEXT = 2_000
-#: What no database keeps as text.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _given: ContextVar[str] = ContextVar("reasons.given", default="")
 
 
@@ -23,7 +21,7 @@ def checked(text: str, what: str = "reason", *, most: int = MAX_TEXT) -> str:
     text = text.strip()
     if len(text) > most:
         raise InvalidInput(f"A {what} has at most {most:,} characters. Shorten it.")
-    if _UNSTORABLE.search(text):
+    if UNSTORABLE.search(text):
         raise InvalidInput(
             f"The {what} has characters that cannot be kept. Write it as plain text."
         )

@@ -13,7 +13,13 @@ import structlog
 
 from backend.core import clock, metrics, tracing
 from backend.core.access import Actor, Role
-from backend.core.database import Database, StateDatabaseDown, StateWriteUnknown, get_database
+from backend.core.database import (
+    Database,
+    StateDatabaseDown,
+    StateWriteUnknown,
+    get_database,
+    storable,
+)
 from backend.core.errors import PortalError, Waiting
 from backend.core.log import get_logger, log_unexpected, mask_text
 from backend.jobs import registry, repository, told
@@ -39,6 +45,11 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{_started}"
 
 
+def _said(text: str) -> str:
+    """What a job says, as it may be kept."""
+    return storable(mask_text(text))
+
+
 class Context:
     """The JobContext of one attempt."""
 
@@ -55,7 +66,7 @@ class Context:
         self._pending: dict[str, Any] = {}
 
     def progress(self, done: int, total: int | None = None, *, note: str = "") -> None:
-        self._pending = {"progress_done": done, "note": mask_text(note)[:500]}
+        self._pending = {"progress_done": done, "note": _said(note)[:500]}
         if total is not None:
             self._pending["progress_total"] = total
         if time.monotonic() - self._written >= PROGRESS_SECONDS:
@@ -91,7 +102,7 @@ class Context:
 
     def log(self, line: str) -> None:
         with self.database.write() as session:
-            repository.add_line(session, self.job_id, mask_text(line)[:MAX_LINE])
+            repository.add_line(session, self.job_id, _said(line)[:MAX_LINE])
 
 
 def run(job_id: int, database: Database | None = None) -> bool:
@@ -142,7 +153,7 @@ def _attempt(context: Context, row: Job) -> dict[str, Any] | None:
         return {
             "state": "failed" if failure else "succeeded",
             "result": result,
-            "error": mask_text(str(failure)) if failure else None,
+            "error": _said(str(failure)) if failure else None,
         }
     except Waiting as exc:
         log.info("What the job asked for waits for an approval.", change=exc.document["change_id"])
@@ -163,7 +174,7 @@ def _attempt(context: Context, row: Job) -> dict[str, Any] | None:
         return {"state": "failed", "error": DATABASE_AWAY}
     except PortalError as exc:
         log.warning("Job failed.", error=exc.message)
-        return {"state": "failed", "error": mask_text(exc.message)}
+        return {"state": "failed", "error": _said(exc.message)}
     except Exception as exc:
         # A bug: the person gets the reference, the log the traceback.
         reference = log_unexpected(log, "A job failed unexpectedly.", exc)

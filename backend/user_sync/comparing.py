@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
+from backend.core.database import UNSTORABLE
 from backend.integrations.openmetadata.schemas import DomainRef, StoredUser
 from backend.user_sync.addresses import hidden, looks_alike
 from backend.user_sync.domain_names import DomainNames, Rules, said_domains
 from backend.user_sync.fields import ATTRIBUTES, Changes, Text, differing
-from backend.user_sync.validation import MAX_EMAIL, MAX_NAME, UNSTORABLE, shown
+from backend.user_sync.validation import MAX_EMAIL, MAX_NAME, shown
 
 _NO_REFS: tuple[DomainRef, ...] = ()
 ONLY_FORM = "the names differ only in white space or Unicode form"

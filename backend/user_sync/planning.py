@@ -13,7 +13,7 @@ from backend.connections import resolve
 from backend.connections.schemas import ConnectionConfig
 from backend.core import audit, clock
 from backend.core.access import Actor
-from backend.core.database import Database
+from backend.core.database import Database, storable
 from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
@@ -32,7 +32,6 @@ from backend.user_sync.errors import FewMatched, ShortAnswer
 from backend.user_sync.fields import ATTRIBUTES, chosen
 from backend.user_sync.matching import Matcher, change_line, changes_digest
 from backend.user_sync.schemas import KINDS, PlanView, SettingsView
-from backend.user_sync.validation import storable
 
 log = get_logger(__name__)
 

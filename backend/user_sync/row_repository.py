@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select
 
-from backend.core.database import Database, ReadSession, Turns, WriteSession
+from backend.core.database import UNSTORABLE, Database, ReadSession, Turns, WriteSession
 from backend.core.views import of_row
 from backend.integrations.openmetadata.gateway import user_url
 from backend.integrations.openmetadata.schemas import DomainRef
@@ -17,7 +17,6 @@ from backend.user_sync.comparing import PlanRow
 from backend.user_sync.fields import DISPLAY_NAME, DOMAINS, dumped, loaded
 from backend.user_sync.matching import change_line, changes_digest
 from backend.user_sync.schemas import OBSERVED, RowFilter, RowPage, RowView
-from backend.user_sync.validation import UNSTORABLE
 
 _COLUMNS = tuple(column.name for column in SyncRow.__table__.columns)
 _SQLITE_ROWS = 100

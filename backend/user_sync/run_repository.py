@@ -13,13 +13,12 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from backend.core import access, clock, metrics
-from backend.core.database import ReadSession, WriteSession, after_commit, database_now
+from backend.core.database import ReadSession, WriteSession, after_commit, database_now, storable
 from backend.core.views import of_row
 from backend.models import SyncItem, SyncRow, SyncRun
 from backend.user_sync import row_repository
 from backend.user_sync.errors import RunNotFound
 from backend.user_sync.schemas import ENDED, ItemView, RunState, RunView
-from backend.user_sync.validation import storable
 from backend.user_sync.writing import Change, Outcome
 
 #: A run whose worker has not been heard of for this long may be taken over.

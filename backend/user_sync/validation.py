@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 
+from backend.core.database import UNSTORABLE
 from backend.core.errors import InvalidInput
 from backend.integrations.openmetadata.schemas import StoredUser
 
@@ -17,8 +18,6 @@ MAX_DOMAIN = 256
 _FINELY_COMPARED = 400
 #: Control characters and lone surrogates: no database and no person can do anything with them.
 UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-#: What PostgreSQL (NUL) or any database (half a pair) does not take as text.
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def why_invalid(item: Mapping[str, object]) -> str:
@@ -58,11 +57,6 @@ def why_unfit(user: StoredUser) -> str:
                 "database stores; correct it there"
             )
     return ""
-
-
-def storable(text: str) -> str:
-    """Text as every database takes it."""
-    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def shown(value: object, most: int) -> str:

@@ -45,6 +45,12 @@ def kinds() -> dict[str, threading.Event]:
     def told(ctx: JobContext) -> dict[str, object]:
         return {"rows": 3, "failed": "Three rows and then nothing."}
 
+    @job("test.print", title="Print")
+    def prints(ctx: JobContext) -> None:
+        line = "row \x001\udcff"
+        ctx.progress(1, note=line)
+        ctx.log(line)
+
     @job("test.bug", title="Bug")
     def bug(ctx: JobContext) -> None:
         raise KeyError("planted-secret")

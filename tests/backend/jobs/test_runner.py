@@ -40,6 +40,16 @@ class TestRun:
             lines = service.lines(session, SYSTEM, job_id=job_id)
         assert [line.line for line in lines] == ["counted"]
 
+    def test_a_line_that_no_database_takes_ends_no_job(self, any_database: Database) -> None:
+        """What a recipe's command prints may be anything."""
+        job_id = _queue(any_database, "test.print")
+        assert runner.run(job_id, any_database)
+        view = _get(any_database, job_id)
+        assert (view.state, view.note) == ("succeeded", "row �1�")
+        with any_database.read() as session:
+            lines = service.lines(session, SYSTEM, job_id=job_id)
+        assert [line.line for line in lines] == ["row �1�"]
+
     def test_a_message_delivered_twice_runs_once(self, database: Database) -> None:
         job_id = _queue(database, "test.count", to=1)
         assert [runner.run(job_id, database), runner.run(job_id, database)] == [True, False]
