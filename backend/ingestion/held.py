@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.core import clock
 from backend.core.access import Actor
-from backend.core.database import Database, WriteSession
+from backend.core.database import Database, WriteSession, storable
 from backend.core.errors import OutcomeUnknown, PortalError
 from backend.ingestion import aws, repository, run_context
 from backend.integrations.aws.gateway import Called, Gateway
@@ -21,6 +21,7 @@ KIND = "ingestion.call"
 QUEUED = timedelta(hours=6)
 #: Beyond the function's own time-out: its start may take ten seconds, and the way there and back.
 SPARE_SECONDS = 60
+#: Of a durable function, too, whose execution may take longer when nobody waits for it.
 LONGEST_SECONDS = 900
 HANDED_OVER = "Handed to the portal's worker, which holds the call until the function has ended."
 HOLDING = "The worker holds the call; the function is running."
@@ -40,7 +41,7 @@ def hold(database: Database, *, run_id: str) -> dict[str, Any]:
         row = repository.lock_run(session, run_id)
         if row is None or row.settled or row.status != "accepted" or row.started_at is not None:
             return {"run_id": run_id, "sent": False}
-        seconds = (row.timeout_seconds or LONGEST_SECONDS) + SPARE_SECONDS
+        seconds = min(row.timeout_seconds or LONGEST_SECONDS, LONGEST_SECONDS) + SPARE_SECONDS
         row.status, row.detail, row.public_detail = "running", HOLDING, HOLDING
         row.sent_at = row.started_at = clock.now()
         row.next_look_at = clock.now() + timedelta(seconds=seconds + SPARE_SECONDS)
@@ -62,9 +63,9 @@ def _ended(database: Database, run_id: str, called: Called) -> dict[str, Any]:
         row.public_detail = (
             "The function ended with an error." if called.failed else "The function succeeded."
         )
-        row.detail = f"{row.public_detail} {called.error}".strip()
+        row.detail = storable(f"{row.public_detail} {called.error}".strip())
         row.request_id, row.attempts = called.request_id, 1
-        row.log_tail = called.log
+        row.log_tail = storable(called.log)
         _settle(row)
         return {"run_id": run_id, "status": row.status}
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from backend.core import access, clock
 from backend.core.access import Actor, Permission
-from backend.core.database import Database, WriteSession
+from backend.core.database import Database, WriteSession, storable
 from backend.core.errors import NotFound, OutcomeUnknown, PortalError
 from backend.core.log import get_logger, log_unexpected
 from backend.ingestion import repository, run_context, status_check, views
 from backend.ingestion.errors import RunNotFound
+from backend.ingestion.observations import Observation
 from backend.ingestion.schemas import RunView
-from backend.ingestion.status_check import Observation
 from backend.ingestion.views import redrivable
 from backend.integrations.aws.config import AwsConfig
 from backend.models.ingestion import IngestionRun
@@ -137,7 +137,7 @@ def _write(session: WriteSession, run_id: str, observation: Observation) -> None
     if observation.status == "running":
         row.finished_at = None
     if observation.log_tail is not None:
-        row.log_tail = "\n".join(observation.log_tail)[-30_000:]
+        row.log_tail = storable("\n".join(observation.log_tail))[-30_000:]
     if observation.settled:
         row.active_key = None
     row.settled = observation.settled
@@ -163,7 +163,7 @@ def take_again(session: WriteSession, row: IngestionRun) -> bool:
 
 def _say(row: IngestionRun, observation: Observation) -> None:
     """What was observed, in words; a note stands behind what is known, replacing an earlier one."""
-    row.detail = observation.detail or row.detail.partition(NOTE)[0]
+    row.detail = storable(observation.detail) or row.detail.partition(NOTE)[0]
     row.public_detail = (observation.public_detail or row.public_detail.partition(NOTE)[0])[:400]
     if observation.note:
         row.detail += f"{NOTE}{observation.note}"

@@ -30,6 +30,9 @@ READ_TIMEOUT = 10.0
 #: What a client keeps open is small; an environment's clients are some ten.
 MAX_KEPT = 64
 
+#: What botocore's models of this age leave out: durable functions. In botocore's own form for that.
+_MODELS = str(Path(__file__).with_name("models"))
+
 _lock = threading.RLock()
 _kept: dict[tuple[Any, ...], Any] = {}
 
@@ -159,9 +162,9 @@ def _session(config: AwsConfig) -> Any:
 def _new_session(config: AwsConfig) -> Any:
     import boto3
 
-    if not config.role_arn:
-        return boto3.Session(**_keys(config))
-    return _assuming(config)
+    made = _assuming(config) if config.role_arn else boto3.Session(**_keys(config))
+    made._session.get_component("data_loader").search_paths.append(_MODELS)
+    return made
 
 
 def _verify(config: AwsConfig, session: Any) -> str | bool | None:

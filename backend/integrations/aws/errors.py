@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backend.core import outside
+from backend.core.database import storable
 from backend.core.errors import (
     CredentialsRefused,
     OutcomeUnknown,
@@ -161,7 +162,7 @@ def _from_answer(
 ) -> UpstreamError:
     code = error_code(exc)
     status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
-    said = " ".join(str(exc.response.get("Error", {}).get("Message", "")).split())[:300]
+    said = storable(" ".join(str(exc.response.get("Error", {}).get("Message", "")).split())[:300])
     if code in _THROTTLED or status == 429:
         return AwsThrottled(
             system,
@@ -194,7 +195,7 @@ def _from_answer(
         cause = f"the payload for {subject} is too large"
         return AwsRefused(system, cause, "Shorten it.", status=422)
     if status >= 500:
-        return _from_5xx(code, status, said, system, subject, starting)
+        return _from_5xx(code, status, said, system, subject, starting, undone)
     return AwsRefused(
         system,
         f"{subject} was refused ({code or status}: {said})",
@@ -203,7 +204,7 @@ def _from_answer(
 
 
 def _from_5xx(
-    code: str, status: int, said: str, system: str, subject: str, starting: bool
+    code: str, status: int, said: str, system: str, subject: str, starting: bool, undone: str
 ) -> UpstreamError:
     # A code that is only the number means that no AWS service wrote this answer: something between
     # us and AWS did, and it does not know what AWS made of the request.
@@ -220,11 +221,10 @@ def _from_5xx(
         return UpstreamUnavailable(
             system, f"{subject} is not available ({code or status}: {said})", "Try again later."
         )
-    return AwsRefused(
-        system,
-        f"{subject} failed inside AWS ({code or status}: {said})",
-        "Nothing was done. Try again later." if starting else "Try again later.",
-    )
+    cause = f"{subject} failed inside AWS ({code or status}: {said})"
+    if starting:
+        return AwsRefused(system, cause, f"{undone} Try again later.".strip())
+    return UpstreamError(system, cause, "Try again later.")  # no refusal: the next time it may work
 
 
 def _from_transport(

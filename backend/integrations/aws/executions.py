@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from backend.core.database import storable
 from backend.integrations.aws import clients
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.gateway import STEP_FUNCTIONS, arn_region, function_name
@@ -165,8 +166,8 @@ def _told(step: Step, event: Mapping[str, Any], kind: str) -> Step:
         return replace(step, tries=step.tries + 1, function=_function(event) or step.function)
     if kind.endswith(_FAILURES):
         details = _details(event)
-        error = str(details.get("error") or kind)
-        return replace(step, error=error, cause=str(details.get("cause") or ""))
+        error = storable(str(details.get("error") or kind))
+        return replace(step, error=error, cause=storable(str(details.get("cause") or "")))
     return step
 
 
@@ -182,8 +183,8 @@ def _end_all(steps: dict[int, Step], event: Mapping[str, Any]) -> None:
         if step.status != "running":
             continue
         if status == "failed" and not step.error and step.kind == "Fail":
-            step = replace(step, error=str(details.get("error") or ""))
-            step = replace(step, cause=str(details.get("cause") or ""))
+            step = replace(step, error=storable(str(details.get("error") or "")))
+            step = replace(step, cause=storable(str(details.get("cause") or "")))
         steps[entered] = replace(step, status=status, finished_at=at)
 
 

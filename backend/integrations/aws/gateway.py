@@ -16,12 +16,15 @@ from backend.integrations.aws.errors import (
     AwsExists,
     AwsNotFound,
     AwsRefused,
+    error_code,
 )
 
 LAMBDA = "AWS Lambda"
 #: Lambda's status for a dry run that would be let in; anything else was not Lambda.
 DRY_RUN = 204
 STEP_FUNCTIONS = "AWS Step Functions"
+#: In the place of a Runtime: a function whose executions outlive its calls.
+DURABLE = "durable"
 
 Kind = Literal["lambda", "stepfunctions"]
 _ARN = re.compile(r"^arn:[\w-]+:(lambda|states):([a-z0-9-]+):(\d{12}):(.+)$")
@@ -48,7 +51,8 @@ class TargetFacts:
 
 @dataclass(frozen=True)
 class Accepted:
-    """AWS took a start. request_id: Lambda's; execution_arn: Step Functions'."""
+    """AWS took a start. request_id: Lambda's; execution_arn: Step Functions', or of a durable
+    function."""
 
     request_id: str = ""
     execution_arn: str = ""
@@ -124,20 +128,21 @@ class Gateway:
         except AwsDenied:
             # The right to invoke is enough to run it; only timeout and log group stay unknown.
             return TargetFacts("lambda", name, region=region, log_group=default_log_group(name))
+        durable = facts.get("DurableConfig")  # its Timeout is that of each call
         return TargetFacts(
             "lambda",
             name,
             arn=facts.get("FunctionArn", ""),
             region=region,
-            timeout_seconds=facts.get("Timeout"),
+            timeout_seconds=(durable or {}).get("ExecutionTimeout") or facts.get("Timeout"),
             log_group=facts.get("LoggingConfig", {}).get("LogGroup") or default_log_group(name),
             max_attempts=self._attempts(lambda_, name, region),
         )
 
     def runtime(self, name: str) -> str:
-        """The function's Runtime ("python3.13"), kept for ten minutes; "" for an image, for one
-        that may not print its errors, and when the portal may not ask. Raises AwsThrottled and the
-        like."""
+        """The function's Runtime ("python3.13"), kept for ten minutes; DURABLE for a durable
+        function; "" for an image, for one that may not print its errors, and when the portal may
+        not ask. Raises AwsThrottled and the like."""
         region = self.region(name)
         key, now = (region, name, self.config), time.monotonic()
         kept = _runtimes.get(key)
@@ -154,6 +159,7 @@ class Gateway:
         # Below this level the runtimes print nothing, not even that a handler failed.
         silent = facts.get("LoggingConfig", {}).get("ApplicationLogLevel") == "FATAL"
         told = "" if silent else str(facts.get("Runtime", ""))
+        told = DURABLE if facts.get("DurableConfig") else told
         if len(_runtimes) > 1000:
             _runtimes.clear()
         _runtimes[key] = (told, now)
@@ -198,7 +204,10 @@ class Gateway:
             self.config, STEP_FUNCTIONS, subject=f"the state machine {name}", region=region
         ):
             states = clients.client(self.config, "stepfunctions", region=region)
-            facts = states.describe_state_machine(stateMachineArn=name)
+            # The definition is not looked at, and may be encrypted with a key that is not ours.
+            facts = states.describe_state_machine(
+                stateMachineArn=name, includedData="METADATA_ONLY"
+            )
         if facts.get("status") == "DELETING":
             raise AwsNotFound(
                 STEP_FUNCTIONS,
@@ -232,7 +241,10 @@ class Gateway:
                 f"{subject} was answered with {answer.get('StatusCode')} instead of 202",
                 "Check endpoint_url: something that is not Lambda may have answered.",
             )
-        return Accepted(request_id=answer["ResponseMetadata"].get("RequestId", ""))
+        return Accepted(
+            request_id=answer["ResponseMetadata"].get("RequestId", ""),
+            execution_arn=answer.get("DurableExecutionArn", ""),
+        )
 
     def call_lambda(self, name: str, payload: bytes, *, seconds: float) -> Called:
         """Call a function and wait for its end, once; for every runtime the answer is the truth.
@@ -306,15 +318,23 @@ class Gateway:
 
     def execution(self, arn: str) -> Execution:
         """How an execution stands. AWS is eventually consistent: a new one may be unknown."""
+        from botocore.exceptions import ClientError
+
         region = self.region(arn)
         with clients.calling(self.config, STEP_FUNCTIONS, subject="the execution", region=region):
             states = clients.client(self.config, "stepfunctions", region=region)
-            told = states.describe_execution(executionArn=arn)
+            try:
+                told = states.describe_execution(executionArn=arn)
+            except ClientError as exc:
+                if not error_code(exc).startswith("Kms"):
+                    raise
+                # Without the key, or once it is disabled, its status can still be read.
+                told = states.describe_execution(executionArn=arn, includedData="METADATA_ONLY")
         return Execution(
             arn=arn,
             status=str(told.get("status", "")),
-            started_at=_utc(told.get("startDate")),
-            stopped_at=_utc(told.get("stopDate")),
+            started_at=utc(told.get("startDate")),
+            stopped_at=utc(told.get("stopDate")),
             error=str(told.get("error") or ""),
             cause=str(told.get("cause") or ""),
             redrives=int(told.get("redriveCount") or 0),
@@ -336,7 +356,7 @@ def _said(body: bytes, kind: str) -> str:
     """The function's own words about its error; `kind` (Handled, Unhandled) when it has none."""
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or not (told.get("errorType") or told.get("errorMessage")):
         return f"{kind}: {body[:500].decode(errors='replace')}".rstrip(": ")
@@ -361,5 +381,6 @@ def execution_arn(machine_arn: str, name: str) -> str:
     return ":".join([*parts[:7], name])
 
 
-def _utc(value: datetime | None) -> datetime | None:
+def utc(value: datetime | None) -> datetime | None:
+    """boto3's local time in UTC."""
     return value.astimezone(UTC) if value is not None else None

@@ -16,7 +16,7 @@ from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotFound, UpstreamError
-from backend.ingestion import executions, service, status_check, tracker, views
+from backend.ingestion import execution_check, executions, service, tracker, views
 from backend.ingestion.errors import AlreadyRunning, CannotRedrive
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws.executions import History, Step
@@ -84,7 +84,7 @@ class TestNotSeen:
             assert "lacks the right states:DescribeExecution" in seen.detail
             with pytest.raises(AlreadyRunning, match="or release the dataset"):
                 start()
-            aged(status_check.UNDESCRIBED + timedelta(seconds=1))
+            aged(execution_check.UNDESCRIBED + timedelta(seconds=1))
             over = look()
         assert (over.status, over.settled, over.active) == ("unknown", True, False)
         assert start().status == "accepted"
@@ -115,7 +115,7 @@ class TestNotSeen:
         says("FAILED", error="Lambda.Unknown", cause="x" * 32_000, stopped=clock.now())
         seen = look()
         assert seen.detail.endswith("… (cut; 32,016 characters in all)")
-        assert len(seen.detail) < status_check.MAX_CAUSE + 200
+        assert len(seen.detail) < execution_check.MAX_CAUSE + 200
 
 
 class TestRedriven:

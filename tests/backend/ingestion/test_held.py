@@ -105,6 +105,16 @@ def test_a_failure_says_the_functions_own_words(
         )
 
 
+def test_what_no_database_takes_loses_no_outcome(
+    database: Database, run: RunView, answers: Answer, actors: SimpleNamespace
+) -> None:
+    answers(Called("r-1", True, "OSError: no file \udcff.csv", "START\nrow 1: \x00\udcff\n"))
+    held.hold(database, run_id=run.run_id)
+    seen = _seen(database, run, actors)
+    assert (seen.status, seen.log_tail[-1]) == ("failed", "row 1: ��")
+    assert seen.detail.endswith("OSError: no file �.csv")
+
+
 def test_a_refused_call_failed_and_lets_the_dataset_go(
     database: Database, run: RunView, answers: Answer, actors: SimpleNamespace
 ) -> None:

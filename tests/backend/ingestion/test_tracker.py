@@ -15,9 +15,10 @@ from backend.core.database import Database
 from backend.core.errors import NotPermitted
 from backend.ingestion import dispatch, service, status_check, tracker
 from backend.ingestion.errors import AlreadyRunning, CannotStop, StartFailed
+from backend.ingestion.observations import Observation
 from backend.ingestion.schemas import RunView
-from backend.ingestion.status_check import Observation
 from backend.integrations.aws import logs
+from backend.integrations.aws.gateway import Execution, Gateway
 from backend.models.ingestion import IngestionRun
 from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import URN, AddRule
@@ -219,6 +220,22 @@ class TestLambda:
         assert (seen.status, seen.active) == ("unknown", True)
         assert "may not use the log group" in seen.detail
 
+    def test_a_log_that_gives_no_single_events_keeps_no_dataset_for_ever(
+        self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start,
+        age: Callable[..., None],
+    ) -> None:  # fmt: skip
+        aws.add_function("f", seconds=3_600, timeout=60)
+        add_rule("exact", URN, "f")
+        run = start()
+        with aws.faults.inject(
+            operation="FilterLogEvents", status=400, code="InvalidOperationException"
+        ):
+            seen = look(run.run_id)
+            assert (seen.status, seen.settled, seen.active) == ("unknown", False, True)
+            assert "was refused (InvalidOperationException" in seen.detail
+            age(run.run_id, minutes=4)
+            assert (look(run.run_id).status, look(run.run_id).active) == ("unknown", False)
+
 
 class TestStepFunctions:
     def test_an_execution_is_followed_to_its_end(
@@ -238,6 +255,27 @@ class TestStepFunctions:
         run = look(start().run_id, "failed")
         assert (run.status, run.settled) == ("failed", True)
         assert "IngestError: the source did not answer" in run.detail
+
+    def test_one_that_is_encrypted_with_a_key_out_of_reach_is_followed_by_its_metadata(
+        self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start
+    ) -> None:
+        add_rule("exact", URN, aws.add_machine("m", seconds=600))
+        run = start()
+        with aws.faults.inject(
+            operation="DescribeExecution", status=400, code="KmsAccessDeniedException", times=1
+        ):
+            assert look(run.run_id).status == "running"
+
+    def test_a_cause_that_no_database_takes_is_kept_all_the_same(
+        self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        add_rule("exact", URN, aws.add_machine("m", seconds=600))
+        run, now = start(), clock.now()
+        ended = Execution("arn", "FAILED", now, now, "E", "no file \udcff\x00.csv")
+        monkeypatch.setattr(Gateway, "execution", lambda *_: ended)
+        seen = look(run.run_id)
+        assert (seen.status, seen.detail[-14:]) == ("failed", "no file ��.csv")
 
     def test_a_stopped_execution_is_failed_and_says_aborted(
         self, aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start,

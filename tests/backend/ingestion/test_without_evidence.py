@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from backend.core import clock
 from backend.core.database import Database
-from backend.ingestion import service, status_check, tracker
+from backend.ingestion import execution_check, service, status_check, tracker
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws import logs, metrics
 from backend.integrations.aws.logs import CallLog
@@ -219,7 +219,7 @@ class TestExpress:
         assert "may not use the log group /states/fast" in found.detail
         with database.read() as session:
             shown = service.get_run(session, actors.viewer, run_id=express.run_id)
-        assert shown.detail == status_check.NO_MACHINE_LOG  # names nothing of AWS
+        assert shown.detail == execution_check.NO_MACHINE_LOG  # names nothing of AWS
 
 
 @pytest.fixture

@@ -48,6 +48,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Deep:
+    """A body that is nested deeper than Python's parser goes."""
+
+
 @pytest.fixture
 def server() -> Iterator[Lambda]:
     with Lambda() as server:
@@ -76,12 +80,17 @@ def test_a_good_end_with_its_last_lines(server: Lambda) -> None:
         ({"errorType": "Runtime.ExitError"}, "Runtime.ExitError"),
         ("boom", 'Unhandled: "boom"'),
         ({}, "Unhandled: {}"),
+        (Deep(), "Unhandled: " + "[" * 500),
     ],
 )  # fmt: skip
 def test_a_bad_end_of_any_runtime(server: Lambda, body: object, error: str) -> None:
-    server.answer = (200, {"X-Amz-Function-Error": "Unhandled"}, json.dumps(body).encode())
+    server.answer = (200, {"X-Amz-Function-Error": "Unhandled"}, _encoded(body))
     called = Gateway(server.config).call_lambda("f", b"{}", seconds=30)
     assert (called.failed, called.error) == (True, error)
+
+
+def _encoded(body: object) -> bytes:
+    return b"[" * 200_000 if isinstance(body, Deep) else json.dumps(body).encode()
 
 
 def test_an_error_in_the_body_without_the_header_is_a_result(server: Lambda) -> None:
