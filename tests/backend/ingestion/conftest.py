@@ -3,23 +3,29 @@
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from backend.accounts import api_tokens
 from backend.cli import common, main
 from backend.connections import environments, service
+from backend.core import clock
 from backend.core.access import SYSTEM, Actor
 from backend.core.database import Database
 from backend.core.settings import get_settings
 from backend.ingestion import aws as target_facts
-from backend.ingestion import catalog, mapping, runs
+from backend.ingestion import catalog, mapping, runs, tracker
+from backend.ingestion import service as ingestion
 from backend.ingestion.schemas import Request, RunView
 from backend.integrations.aws import clients, gateway
+from backend.models.ingestion import IngestionRun
 from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn
 from tests.fixtures.api import rest_app
@@ -168,3 +174,36 @@ def run(
         return Ended(status, out, err)
 
     return do
+
+
+@pytest.fixture
+def look(database: Database, actors: SimpleNamespace) -> Callable[..., RunView]:
+    """Look at a run now, whatever its pause, until it has one of the statuses."""
+
+    def go(run_id: str, *statuses: str, seconds: float = 60.0) -> RunView:
+        deadline = time.monotonic() + seconds
+        while True:
+            tracker.check(database, run_id)
+            with database.read() as session:
+                run = ingestion.get_run(session, actors.admin, run_id=run_id)
+            if not statuses or run.status in statuses or time.monotonic() > deadline:
+                return run
+            time.sleep(0.1)
+
+    return go
+
+
+@pytest.fixture
+def age(database: Database) -> Callable[..., None]:
+    """age(run_id, hours=7): the run was sent that long ago."""
+
+    def go(run_id: str, **ago: float) -> None:
+        then = clock.now() - timedelta(**ago)
+        with database.write() as session:
+            session.execute(
+                update(IngestionRun)
+                .where(IngestionRun.run_id == run_id)
+                .values(sent_at=then, created_at=then, looked_at=None)
+            )
+
+    return go

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -24,39 +23,6 @@ from backend.sandbox.aws import AwsStandIn
 from tests.backend.ingestion.conftest import URN, AddRule
 
 Start = Callable[..., RunView]
-
-
-@pytest.fixture
-def look(database: Database, actors: SimpleNamespace) -> Callable[..., RunView]:
-    """Look at a run now, whatever its pause, until it has one of the statuses."""
-
-    def go(run_id: str, *statuses: str, seconds: float = 60.0) -> RunView:
-        deadline = time.monotonic() + seconds
-        while True:
-            tracker.check(database, run_id)
-            with database.read() as session:
-                run = service.get_run(session, actors.admin, run_id=run_id)
-            if not statuses or run.status in statuses or time.monotonic() > deadline:
-                return run
-            time.sleep(0.1)
-
-    return go
-
-
-@pytest.fixture
-def age(database: Database) -> Callable[..., None]:
-    """age(run_id, hours=7): the run was sent that long ago."""
-
-    def go(run_id: str, **ago: float) -> None:
-        then = clock.now() - timedelta(**ago)
-        with database.write() as session:
-            session.execute(
-                update(IngestionRun)
-                .where(IngestionRun.run_id == run_id)
-                .values(sent_at=then, created_at=then, looked_at=None)
-            )
-
-    return go
 
 
 class TestLambda:
