@@ -133,7 +133,7 @@ def _vouched(database: Database, ended: Mapping[str, int]) -> Settled:
 def _checked(source: Path, staged: Path, keys: Path | None) -> list[str]:
     """The keys to put into the key file, none when the configured ones open the backup."""
     try:
-        contents = sqlite_file.look(staged)
+        contents = sqlite_file.inspect(staged)
     except ValueError as exc:
         raise NotABackup(source, str(exc)) from exc
     if not startup.knows(contents.revision):

@@ -48,7 +48,7 @@ def _write(database: Database, target: Path) -> Manifest:
         folder = Path(name)
         made_at = clock.now()
         sqlite_file.copy(database, folder / archive.DATABASE)
-        contents = sqlite_file.look(folder / archive.DATABASE)
+        contents = sqlite_file.inspect(folder / archive.DATABASE)
         manifest = Manifest(
             format=FORMAT,
             made_at=str(clock.to_the_second(made_at)),

@@ -45,7 +45,7 @@ def copy(database: Database, target: Path) -> None:
         pooled.close()
 
 
-def look(path: Path) -> Contents:
+def inspect(path: Path) -> Contents:
     """What a state database says about itself. Raises ValueError when it is none or is damaged."""
     try:
         with _opened(path) as connection:

@@ -201,7 +201,7 @@ def track(database: Database) -> None:
     for change_id in going:
         try:
             with database.write() as session:
-                _look(session, repository.lock(session, change_id))
+                _advance(session, repository.lock(session, change_id))
         except StateDatabaseDown:
             raise
         except Exception as exc:
@@ -209,7 +209,7 @@ def track(database: Database) -> None:
             log_unexpected(log, "Following a change failed.", exc, change=change_id)
 
 
-def _look(session: WriteSession, row: Change) -> None:
+def _advance(session: WriteSession, row: Change) -> None:
     if row.state in ("waiting", "approved") and _turn(session, row) == "never":
         end(session, SYSTEM, row, "refused", _stopped(session, row))
     elif row.state == "approved" and _turn(session, row) == "now" and _job_ended(session, row):

@@ -136,7 +136,7 @@ def _certificates(config: ConnectionConfig, left: float) -> tls.Seen | None:
     endpoint = kinds.get_kind(config.kind).endpoint(config.settings)
     if endpoint is None or left < 1:
         return None
-    return tls.look(endpoint, config.trust, timeout=left / 3)
+    return tls.inspect(endpoint, config.trust, timeout=left / 3)
 
 
 def _explain(exc: BaseException, config: ConnectionConfig) -> Finding:

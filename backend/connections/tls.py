@@ -56,7 +56,7 @@ class Seen:
         return min(item.not_after for item in self.chain)
 
 
-def look(endpoint: Endpoint, trust: Trust, *, timeout: float = 3.0) -> Seen | None:
+def inspect(endpoint: Endpoint, trust: Trust, *, timeout: float = 3.0) -> Seen | None:
     """The certificates of a server, asked twice; None when it shows none (no TLS, nobody there).
 
     timeout: seconds for each step.

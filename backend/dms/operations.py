@@ -201,7 +201,7 @@ class Operations:
         if reply.succeeded and request.action == "mount":
             if found is None or (found.own is not None and found.own.mounted):
                 # Nobody but us should have touched it since our look, and other programs may have.
-                found = self.records.look(connection, request)
+                found = self.records.state_of(connection, request)
             steps += self.records.set_mounted(request, found.own)
         elif reply.succeeded:
             steps.append(self.records.clear_mounted(request))

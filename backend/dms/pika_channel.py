@@ -27,7 +27,7 @@ class Load(Protocol):
 
     host: str
 
-    def looked(self, state: QueueState | None) -> bool:
+    def checked(self, state: QueueState | None) -> bool:
         """Take what was found, None when the connection was lost; True: publish now."""
 
     def publish(self, channel: Any) -> None: ...
@@ -36,20 +36,20 @@ class Load(Protocol):
         """It surely reached nobody."""
 
 
-class Look:
-    """A look and nothing after it."""
+class QueueCheck:
+    """A passive declaration and nothing after it."""
 
     def __init__(self, host: str) -> None:
         self.host = host
         self.found: Future[QueueState | None] = Future()
 
-    def looked(self, state: QueueState | None) -> bool:
+    def checked(self, state: QueueState | None) -> bool:
         if not self.found.done():
             self.found.set_result(state)
         return False
 
     def publish(self, channel: Any) -> None:
-        """Never: `looked` says no."""
+        """Never: `checked` says no."""
 
     def refused(self, reason: str) -> None:
         if not self.found.done():
@@ -78,7 +78,7 @@ class Request:
         self._may_publish = may_publish
         self._resolve = resolve
 
-    def looked(self, state: QueueState | None) -> bool:
+    def checked(self, state: QueueState | None) -> bool:
         queue = queue_of(self.host)
         if state is None:
             reason = LOST
@@ -131,7 +131,7 @@ class RequestChannel:
     def carry(self, load: Load) -> None:
         self._load, self._published = load, False
         queue = queue_of(load.host)
-        self._channel.queue_declare(queue, passive=True, callback=self._on_looked)
+        self._channel.queue_declare(queue, passive=True, callback=self._on_checked)
 
     def _on_open(self, channel: Any) -> None:
         self._channel = channel
@@ -141,11 +141,11 @@ class RequestChannel:
         if self._load is not None:
             self.carry(self._load)
 
-    def _on_looked(self, frame: Any) -> None:
+    def _on_checked(self, frame: Any) -> None:
         load, found = self._load, frame.method
         if load is None:
             return
-        if load.looked(QueueState(True, found.consumer_count, found.message_count)):
+        if load.checked(QueueState(True, found.consumer_count, found.message_count)):
             self._published = True
             load.publish(self._channel)
         else:
@@ -170,11 +170,11 @@ class RequestChannel:
             return
         if lost:
             if not self._published:
-                load.looked(None)
+                load.checked(None)
         elif not self._published and queue_is_away(reason):
             load.refused(f"the queue {queue_of(load.host)} is on a node of the broker that is away")
         elif not self._published and getattr(reason, "reply_code", 0) == NOT_FOUND:
-            load.looked(QueueState(False, 0, 0))
+            load.checked(QueueState(False, 0, 0))
         else:
             said = str(getattr(reason, "reply_text", "")) or "it gives no reason"
             load.refused(f"the broker refused to take it ({said})")

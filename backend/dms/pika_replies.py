@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: Seconds until stored replies are acknowledged, unless a request that goes out is sooner.
-_FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
 class Unacknowledged:
@@ -17,7 +17,7 @@ class Unacknowledged:
     def __init__(self) -> None:
         self._count = 0
         self._stored: deque[tuple[Any, int]] = deque()  # channel and tag
-        self._looking = False  # for those, in a moment
+        self._scheduled = False  # for those, in a moment
 
     def __bool__(self) -> bool:
         return self._count > 0
@@ -26,12 +26,12 @@ class Unacknowledged:
         """The connection is gone: they come again with the next."""
         self._count = 0
         self._stored.clear()
-        self._looking = False
+        self._scheduled = False
 
     def took(self, channel: Any, tag: int) -> Callable[[], None]:
         """A reply arrived; call the result once it is stored."""
         self._count += 1
-        self._look_soon(channel.connection, _FIRST_LOOK)
+        self._acknowledge_soon(channel.connection, _FIRST_PAUSE)
         return lambda: self._stored.append((channel, tag))
 
     def acknowledge(self) -> None:
@@ -42,16 +42,16 @@ class Unacknowledged:
                 self._count -= 1
                 channel.basic_ack(tag)
 
-    def _look_soon(self, connection: Any, pause: float) -> None:
-        """Look again until all is stored; to be woken for each reply would cost a mount more."""
-        if self._looking:
+    def _acknowledge_soon(self, connection: Any, pause: float) -> None:
+        """Until all is stored; to be woken for each reply would cost a mount more."""
+        if self._scheduled:
             return
-        self._looking = True
+        self._scheduled = True
 
-        def look() -> None:
-            self._looking = False
+        def acknowledge() -> None:
+            self._scheduled = False
             self.acknowledge()
             if self and connection.is_open:
-                self._look_soon(connection, min(pause * 2, _LONGEST_LOOK))
+                self._acknowledge_soon(connection, min(pause * 2, _LONGEST_PAUSE))
 
-        connection.ioloop.call_later(pause, look)
+        connection.ioloop.call_later(pause, acknowledge)

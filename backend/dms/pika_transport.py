@@ -18,7 +18,7 @@ from pika.exceptions import AMQPError, ConnectionClosedByClient, ConsumerCancell
 from . import brokers
 from .broker_errors import ACCESS_REFUSED, NOT_FOUND, explain
 from .errors import RabbitMQException
-from .pika_channel import LOST, Load, Look, Request, RequestChannel, collect
+from .pika_channel import LOST, Load, QueueCheck, Request, RequestChannel, collect
 from .pika_replies import Unacknowledged
 from .requests import counted
 from .transport import (
@@ -112,12 +112,12 @@ class PikaTransport:
             return call.wait(0)
         return NotDelivered("the broker took nothing in time")
 
-    def look(self, host: str, *, timeout: float = 10.0) -> QueueState:
+    def queue_state(self, host: str, *, timeout: float = 10.0) -> QueueState:
         self._await_ready(timeout)
-        look = Look(host)
-        self._in_owner(lambda: self._carry(look))
+        check = QueueCheck(host)
+        self._in_owner(lambda: self._carry(check))
         try:
-            state = look.found.result(timeout)
+            state = check.found.result(timeout)
         except TimeoutError:
             state = None
         if state is None:
@@ -276,7 +276,7 @@ class PikaTransport:
     def _carry(self, load: Load) -> None:
         connection = self._connection
         if connection is None or not connection.is_open:
-            load.looked(None)
+            load.checked(None)
             return
         while self._idle:
             channel = self._idle.pop()

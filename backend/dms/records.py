@@ -143,7 +143,9 @@ class Records:
             "reply_queue": reply_queue,
         }
         try:
-            _, seen = self.run(connection, Step("open", self._open, record), self._look(request))
+            _, seen = self.run(
+                connection, Step("open", self._open, record), self._state_step(request)
+            )
         except IntegrityError as exc:
             raise Busy from exc
         return self._found(request, seen.rows)
@@ -267,9 +269,9 @@ class Records:
 
     # -- the ledger ------------------------------------------------------------------------------
 
-    def look(self, connection: Connection, request: MountRequest) -> Found:
+    def state_of(self, connection: Connection, request: MountRequest) -> Found:
         """What the ledger and the records say of the request's pair, in one query."""
-        return self._found(request, self.run(connection, self._look(request))[0].rows)
+        return self._found(request, self.run(connection, self._state_step(request))[0].rows)
 
     def _found(self, request: MountRequest, rows: Sequence[Any]) -> Found:
         if self._packed:
@@ -284,12 +286,14 @@ class Records:
             unresolved=any(row[0] == _UNKNOWN for row in rows),
         )
 
-    def _look(self, request: MountRequest) -> Step:
+    def _state_step(self, request: MountRequest) -> Step:
         """Only a mount writes the job's own entry, and must know whether there is one."""
-        key = ("look", request.action)
-        return Step(key, lambda: self._looking(own=request.action == "mount"), self._names(request))
+        key = ("state", request.action)
+        return Step(
+            key, lambda: self._state_query(own=request.action == "mount"), self._names(request)
+        )
 
-    def _looking(self, *, own: bool) -> Any:
+    def _state_query(self, *, own: bool) -> Any:
         t, hinted = self.ledger.t, self.ledger.hinted
         pair = (t.host == bindparam("host"), t.backup_target_id == bindparam("target"))
         held = self._rows(_HELD).where(self.ledger.shape.flag("mounted", True), *pair)

@@ -95,8 +95,8 @@ class Transport(Protocol):
     def abandon(self, call: PendingCall) -> Result | None:
         """Stop waiting. A result that came in the last instant is returned, never lost."""
 
-    def look(self, host: str, *, timeout: float = 10.0) -> QueueState:
-        """A passive look at the host's queue; nothing is declared. Raises QueueUnknown."""
+    def queue_state(self, host: str, *, timeout: float = 10.0) -> QueueState:
+        """The host's queue, by a passive declaration; nothing is declared. Raises QueueUnknown."""
 
     def collect(self, reply_queue: str, store: Store, *, timeout: float = 10.0) -> None:
         """`store` the replies that a vanished client left in `reply_queue`.

@@ -324,7 +324,7 @@ def unreported(
     )
 
 
-def claim_look(session: WriteSession, run_id: str, looks: int, until: datetime) -> bool:
+def claim_check(session: WriteSession, run_id: str, looks: int, until: datetime) -> bool:
     """Take the next look at a run; False when somebody else has just taken it."""
     result = session.execute(
         update(IngestionRun)

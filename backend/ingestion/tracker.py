@@ -76,7 +76,7 @@ def check(database: Database, run_id: str) -> bool:
         over = row.settled and not redrivable(row)
         if over or _claimed(row, now):
             return False
-        if not repository.claim_look(session, run_id, row.looks, until):
+        if not repository.claim_check(session, run_id, row.looks, until):
             return False
         config = _config(session, row)
     try:

@@ -219,7 +219,7 @@ def gather(where: DmsSettings, max_age_hours: int) -> Found:
     mounts, complete = _mounted(ledger)
     hosts = sorted({m.host for m in mounts})
     seen = {host: ledger_repository.last_seen(ledger, host) for host in hosts}
-    queues, problem = look_at_queues(where, hosts)
+    queues, problem = check_queues(where, hosts)
     unknown = ledger_repository.unknown_operations(ledger, 5_000)
     open_pairs = {(op.backup_target_id, op.host): op.operation_id for op in unknown}
     copies = Counter((m.jobid, m.backup_target_id, m.host) for m in mounts)
@@ -240,7 +240,7 @@ def _mounted(ledger: Ledger) -> tuple[list[MountView], bool]:
     return found[:MAX_SCAN], False
 
 
-def look_at_queues(where: DmsSettings, hosts: Sequence[str]) -> tuple[dict[str, QueueState], str]:
+def check_queues(where: DmsSettings, hosts: Sequence[str]) -> tuple[dict[str, QueueState], str]:
     """The hosts' queues, and a word about those that are missing; without a broker none."""
     if not where.rabbitmq_url:
         return {}, "No broker is configured, so queues were not looked at."
@@ -251,7 +251,7 @@ def look_at_queues(where: DmsSettings, hosts: Sequence[str]) -> tuple[dict[str, 
         with closing(transport):
             for host in hosts:
                 try:
-                    found[host] = _look_at(transport, host)
+                    found[host] = _queue_state(transport, host)
                 except QueueUnknown as exc:
                     unknown.append(exc.message)
     except DMSClientException as exc:
@@ -261,10 +261,10 @@ def look_at_queues(where: DmsSettings, hosts: Sequence[str]) -> tuple[dict[str, 
     return found, f"{counted(len(unknown), 'queue')} could not be looked at: {unknown[0]}"
 
 
-def _look_at(transport: Transport, host: str) -> QueueState:
+def _queue_state(transport: Transport, host: str) -> QueueState:
     if len(queue_of(host).encode()) > LONGEST_QUEUE:
         return QueueState(exists=False, consumers=0, depth=0)  # no broker can have such a queue
-    return transport.look(host)
+    return transport.queue_state(host)
 
 
 @dataclass(frozen=True)

@@ -74,12 +74,12 @@ class _Search:
             near = self._near(plan, after, first, wanted)
             if len(near) == wanted:
                 return near, None
-            return self._look(self._within(since=True, until=True), after, EXAMINE, wanted)
-        rows, end = self._look(plan, after, first, wanted)
+            return self._batch(self._within(since=True, until=True), after, EXAMINE, wanted)
+        rows, end = self._batch(plan, after, first, wanted)
         if end is None or first == EXAMINE:
             return rows, end
         plan = self._within(since=True, until=True)
-        more, end = self._look(plan, end, EXAMINE - first, wanted - len(rows))
+        more, end = self._batch(plan, end, EXAMINE - first, wanted - len(rows))
         return rows + more, end
 
     def _near(self, plan: QueryPlan, after: Place | None, size: int, wanted: int) -> list[Row[Any]]:
@@ -115,13 +115,13 @@ class _Search:
     def _newest_id(self) -> int:
         return self.connection.execute(select(func.max(t.id))).scalar() or 0
 
-    def _look(
+    def _batch(
         self, plan: QueryPlan, after: Place | None, size: int, wanted: int
     ) -> tuple[list[Row[Any]], Place | None]:
         """Up to `wanted` rows of the next `size` entries; where those end, with fewer rows than
         wanted and more entries to come."""
         if plan.among_mounted:
-            return self._look_at_few(plan, after, size, wanted)
+            return self._batch_by_ids(plan, after, size, wanted)
         rows = self._rows(plan, after, size, wanted)
         if len(rows) == wanted:
             return rows, None
@@ -135,7 +135,7 @@ class _Search:
         query = query_plan.matching(self.ledger, plan, after, size, wanted)
         return list(self.connection.execute(query))
 
-    def _look_at_few(
+    def _batch_by_ids(
         self, plan: QueryPlan, after: Place | None, size: int, wanted: int
     ) -> tuple[list[Row[Any]], Place | None]:
         """The same where ids are few and costly to find: they are asked for once."""

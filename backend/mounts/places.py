@@ -90,7 +90,7 @@ def queue(
 
 
 def queue_view(where: DmsSettings, host: str) -> QueueView:
-    states, problem = orphans.look_at_queues(where, [host])
+    states, problem = orphans.check_queues(where, [host])
     state = states.get(host)
     if state is None:
         return QueueView(name=queue_of(host), problem=problem or "The queue was not looked at.")

@@ -114,7 +114,7 @@ def _plan(where: DmsSettings, host: str) -> ReleasePlan:
 
 def _state(where: DmsSettings, host: str) -> tuple[str, str]:
     """What speaks for the host's being dead, and why it may not be released; one of them is ""."""
-    queues, problem = orphans.look_at_queues(where, [host])
+    queues, problem = orphans.check_queues(where, [host])
     state = queues.get(host)
     if state is None:
         return "", problem or "The host's queue was not looked at."

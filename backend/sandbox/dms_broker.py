@@ -242,7 +242,7 @@ class MemoryTransport:
         if self._closed:
             raise RabbitMQException(CLOSED)
         call = PendingCall(correlation_id)
-        queue, state = queue_of(host), self.look(host)
+        queue, state = queue_of(host), self.queue_state(host)
         if not state.exists:
             reason = f"there is no queue {queue}; check the host's name and its DMS server"
             call.resolve(NotDelivered(reason))
@@ -265,7 +265,7 @@ class MemoryTransport:
             self._calls.pop(call.correlation_id, None)
         return call.wait(0)
 
-    def look(self, host: str, *, timeout: float = 10.0) -> QueueState:  # noqa: ARG002
+    def queue_state(self, host: str, *, timeout: float = 10.0) -> QueueState:  # noqa: ARG002
         return self._broker.state(queue_of(host))
 
     def collect(self, reply_queue: str, store: Store, *, timeout: float = 10.0) -> None:  # noqa: ARG002

@@ -223,7 +223,7 @@ def leave_unknown(session: WriteSession, run_id: int) -> None:
     )
 
 
-def look_again(session: WriteSession, run_id: int) -> None:
+def recheck_unknown(session: WriteSession, run_id: int) -> None:
     """Let the next attempt find out first what became of the unknown writes."""
     session.execute(
         update(SyncItem)

@@ -214,7 +214,7 @@ def resume(session: WriteSession, actor: Actor, *, run_id: int, background: bool
     if not view.unsettled:
         raise NothingToContinue(run_id, view.counts)
     applying.check_fresh(repository.get_plan(session, run.plan_id))
-    run_repository.look_again(session, run_id)
+    run_repository.recheck_unknown(session, run_id)
     run.state, run.note, run.finished_at, run.claimed_by = "queued", "", None, None
     run.heartbeat_at = clock.now()
     audit.record(

@@ -138,7 +138,7 @@ class Writer:
             # Mostly nothing arrived, but some proxies say 503 of a connection cut in the middle.
             return Outcome("sending", exc.message, away=True)
         except PortalError as exc:
-            return self._look_after(change, exc)
+            return self._read_outcome(change, exc)
         # Servers before 2.0 may echo what they did not store; and an answer may leave out what it
         # was not asked for: only a read tells.
         if not (
@@ -168,7 +168,7 @@ class Writer:
             return False
         return self._gateway.enforces_if_match(change.user_id)
 
-    def _look_after(self, change: Change, exc: PortalError) -> Outcome:
+    def _read_outcome(self, change: Change, exc: PortalError) -> Outcome:
         """No answer came, or none to be trusted. A write that is not there yet may still arrive."""
         lost = isinstance(exc, OutcomeUnknown)
         seen = self._read_back(change)

@@ -118,7 +118,7 @@ def retried() -> Request | None:
 
 def review(request: Request) -> None:
     """Ask everybody concerned what would happen, beside the page; `reviewed` opens the dialog."""
-    beside.begin(_ASKED, request, calls.bound(_look, request=request))
+    beside.begin(_ASKED, request, calls.bound(_review_of, request=request))
 
 
 def reviewed() -> None:
@@ -130,7 +130,7 @@ def reviewed() -> None:
             _open(found)
 
 
-def _look(database: Database, actor: Actor, *, request: Request) -> _Review:
+def _review_of(database: Database, actor: Actor, *, request: Request) -> _Review:
     """A dataset without a job is reviewed with the job that writes it; the dialog lets another be
     picked, or none."""
     stopping.step("the mapping and DataHub")

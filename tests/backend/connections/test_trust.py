@@ -272,7 +272,7 @@ class TestSetting:
             assert AUTHORITY.pem in Path(Trust().bundle()).read_text()
             with refusing(tmp_path) as server:
                 endpoint = tls.Endpoint(HOST, server.port)
-                seen = tls.look(endpoint, Trust())
+                seen = tls.inspect(endpoint, Trust())
             assert seen
             assert seen.problem == ""
             file.write_text("nothing")

@@ -73,12 +73,12 @@ def test_a_node_that_is_away_takes_no_client_and_no_host_with_it(
     assert isinstance(unsent, NotDelivered)
     assert "dms.on-second is on a node of the broker that is away" in unsent.reason
     with pytest.raises(RabbitMQException, match=r"dms\.on-second is on a node .* that is away"):
-        transport.look("on-second")
+        transport.queue_state("on-second")
     transport.close()
 
     # It is no evidence that the host is dead, and hides no other host's.
     where = DmsSettings("Lab", 1, False, ledger_url, first.url(), 5.0)
-    queues, problem = orphans.look_at_queues(where, ["on-second", "compute-01", "nobody"])
+    queues, problem = orphans.check_queues(where, ["on-second", "compute-01", "nobody"])
     assert {host: state.exists for host, state in queues.items()} == {
         "compute-01": True,
         "nobody": False,

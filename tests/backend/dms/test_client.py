@@ -23,7 +23,7 @@ def _mounted(client: DMSClient) -> list[tuple[int, str, str]]:
 
 def _until_waiting(client: DMSClient, count: int) -> None:
     until = time.monotonic() + 60
-    while client.transport.look("compute-01").depth != count:
+    while client.transport.queue_state("compute-01").depth != count:
         assert time.monotonic() < until
         time.sleep(0.01)
 
@@ -169,7 +169,7 @@ class TestNobodyThere:
     def test_looking_creates_no_queue(self, broker_url: str, start_client: Start):
         client = start_client(broker_url)
         client.mount(mount_request(host="compute-99"))
-        assert not client.transport.look("compute-99").exists
+        assert not client.transport.queue_state("compute-99").exists
 
     def test_after_an_absent_host_the_others_work(
         self, broker_url: str, start_responder: Start, start_client: Start

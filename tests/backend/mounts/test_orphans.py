@@ -86,7 +86,7 @@ class TestEvidence:
     ):
         """`dms.` and 255 characters are no queue name; asking for it would break the connection."""
         where = mount_settings.DmsSettings("Lab", 1, False, lab.ledger_url, rabbitmq_url, 5.0)
-        queues, problem = orphans.look_at_queues(where, ["h" * 255, "compute-01"])
+        queues, problem = orphans.check_queues(where, ["h" * 255, "compute-01"])
         assert problem == ""
         assert {name[0]: state.exists for name, state in queues.items()} == {"h": False, "c": False}
 
