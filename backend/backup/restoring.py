@@ -35,6 +35,8 @@ ASK_AGAIN = (
     "may have been carried out since: look at what it concerns before you ask again."
 )
 
+_STAGED = ".restore-"
+
 
 def restore(
     database: Database,
@@ -57,7 +59,7 @@ def restore(
     data_dir = get_settings().data_dir
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=data_dir) as name:
+        with tempfile.TemporaryDirectory(prefix=_STAGED, dir=data_dir) as name:
             staged = Path(name)
             manifest = archive.unpack(source, staged)
             new_keys = _checked(source, staged / archive.DATABASE, keys)
@@ -205,6 +207,9 @@ def _put(
         for name in manifest.files:
             shutil.copyfile(staged / name, data_dir / name)
         sqlite_file.put(staged / archive.DATABASE, live)
+        for left in data_dir.glob(f"{_STAGED}*"):  # whole states, of restores that were killed
+            if left != staged:
+                shutil.rmtree(left, ignore_errors=True)
     return kept, ended
 
 

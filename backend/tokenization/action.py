@@ -12,6 +12,7 @@ from datahub_actions.pipeline.pipeline_context import PipelineContext
 from pydantic import BaseModel, ConfigDict
 
 from backend import composition
+from backend.connections import resolve
 from backend.core import log, secret_store, startup
 from backend.core.access import Actor, Role
 from backend.core.database import Database, get_database
@@ -50,6 +51,8 @@ class TokenizeAction(Action):
     def __init__(self, config: TokenizeActionConfig, ctx: PipelineContext) -> None:
         self._config, self._pipeline = config, ctx.pipeline_name
         self._database = _open()
+        with self._database.read() as session:  # else each event would fail, and be set aside
+            resolve.connection(session, environment=config.environment, kind="datahub")
         logger.info("Waiting for tags.", pipeline=ctx.pipeline_name)
 
     def act(self, event: EventEnvelope) -> None:

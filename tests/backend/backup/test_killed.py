@@ -79,6 +79,15 @@ class TestKilled:
             restored(stopped(), made, replace=True)
         assert restored(stopped(), made, replace=True).settled.chain.ok
 
+    def test_what_a_killed_one_had_unpacked_does_not_stay_for_ever(
+        self, database, backup, stopped, data_dir
+    ):
+        made = backup()
+        (data_dir / ".restore-abc").mkdir()
+        (data_dir / ".restore-abc" / "portal.sqlite").write_bytes(b"a whole state")
+        restored(stopped(), made, replace=True)
+        assert not list(data_dir.glob(".restore-*"))
+
     def test_a_file_that_cannot_be_put_leaves_the_old_database(
         self, database, backup, stopped, data_dir
     ):

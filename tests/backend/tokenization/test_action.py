@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from backend.connections import environments
 from backend.tokenization import service, tags
 from backend.tokenization.schemas import RunState, Trigger
-from tests.backend.tokenization.world import STEWARD, World, customers, seed_dataset
+from tests.backend.tokenization.world import ADMIN, STEWARD, World, customers, seed_dataset
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "data" / "tokenize_action.yaml"
@@ -133,3 +134,25 @@ def test_an_outage_keeps_the_event_for_later(catalogued: World, tmp_path: Path) 
 
     assert catalogued.source.urn("customers") in failed_events(tmp_path)
     assert catalogued.tags() == {"tokenize/run"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ("prodution", "There is no environment named 'prodution'"),
+        ("bare", "Environment 'bare' has no DataHub connection"),
+    ],
+)
+def test_an_environment_without_a_datahub_ends_it_at_the_start(
+    catalogued: World, tmp_path: Path, environment: str, says: str
+) -> None:
+    with catalogued.database.write() as session:
+        environments.add(session, ADMIN, name="bare")
+    path = pipeline(tmp_path, [])
+    config = yaml.safe_load(path.read_text())
+    config["action"]["config"] = {"environment": environment}
+    path.write_text(yaml.safe_dump(config))
+    done = run_actions(path)
+    assert done.returncode != 0
+    assert says in done.stdout + done.stderr
+    assert "is now running" not in done.stdout + done.stderr
