@@ -5,7 +5,7 @@ around the calls, never across them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -89,8 +89,12 @@ def run_all(database: Database, actor: Actor, *, environment: str | None) -> tup
         ]
     if not configs:
         return ()
+    stopping.step(f"0 of {len(configs)} answered")
     with ThreadPoolExecutor(max_workers=len(configs)) as pool:
-        return tuple(pool.map(lambda config: _test(database, actor, config), configs))
+        asked = [pool.submit(_test, database, actor, config) for config in configs]
+        for number, _ in enumerate(as_completed(asked), 1):
+            stopping.step(f"{number} of {len(configs)} answered", number / len(configs))
+    return tuple(each.result() for each in asked)
 
 
 def history(

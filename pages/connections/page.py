@@ -60,7 +60,7 @@ def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) 
 
 
 def _test_all(environment: EnvironmentView) -> None:
-    beside.begin(_RESULTS, environment.name, _tests(environment))
+    beside.begin(_RESULTS, environment.name, _tests(environment), told_at_once=True)
 
 
 def _tests(environment: EnvironmentView) -> calls.Bound[tuple[TestResult, ...]]:
@@ -113,7 +113,6 @@ if actor.may(Permission.CLIENT_INFO_READ):
 environment = chooser.wanted(known)
 jobs = calls.read(checklist.checklist, environment=environment.name)
 first = checklist_view.draw(environment, jobs, admin=may_write)
-beside.wait_for(_RESULTS)  # the matrix shows it, too
 with st.expander("All connections of all environments") if first else st.container():
     matrix.draw(calls.read(health.overview))
 environment = toolbar(known, may_test=may_test, admin=may_write)

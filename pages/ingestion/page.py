@@ -56,11 +56,14 @@ if view == "run":
     request = request or retried or datasets_view.asked(environment)
     if request is not None:
         run_view.review(request)
-    run_view.reviewed()
-    run_view.dialog()
-    history_view.chosen(actor)
+    asked, run = st.container(), st.container()
     history_view.last_of_dataset(environment)
     datasets_view.draw(actor, environment)
+    with asked:  # above the lists, and answered while these are drawn
+        run_view.reviewed()
+    run_view.dialog()
+    with run:
+        history_view.chosen(actor)
 elif view == "runs":
     wanted = history_view.ask(actor, environment)
     history_view.table(history_view.load(wanted), wanted)

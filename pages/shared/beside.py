@@ -27,7 +27,7 @@ log = get_logger(__name__)
 T = TypeVar("T")
 Question = Callable[[], T] | Bound[T]
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 #: Seconds to wait for it in the script, so that what is quick is there when the page is.
 AT_ONCE = 1.5
 #: Asked at a time, for everybody of this process; others wait for their turn.
@@ -42,14 +42,14 @@ _lock = threading.Lock()
 
 class Asked:
     """One question. about: what it is asked of; answer: once there is one; former: what is shown
-    until then."""
+    until then; waited_for: the script has given it a moment, or is not to."""
 
-    def __init__(self, about: Any, question: Question[Any]) -> None:
+    def __init__(self, about: Any, question: Question[Any], *, wait_for: bool = True) -> None:
         # Here, in the page's own thread: the other one does not know who is signed in.
         function = question.begun() if isinstance(question, Bound) else question
         self.about, self.stop, self.answer = about, stopping.Stop(), Future[Any]()
         self.began = self.looked = time.monotonic()
-        self.waited_for = self.begins_to_be_drawn = False
+        self.waited_for, self.begins_to_be_drawn = not wait_for, False
         self.former: Future[Any] | None = None
         with _lock:
             _under_way.add(self)
@@ -172,16 +172,21 @@ def forget(key: str) -> None:
     _stop_the_forgotten(st.session_state.pop(key, None))
 
 
-def begin(key: str, about: Hashable, question: Question[Any]) -> None:
+def begin(
+    key: str, about: Hashable, question: Question[Any], *, told_at_once: bool = False
+) -> None:
     """Ask without drawing anything: for a button's `on_click`, which is called before all else. A
     page's script ends at the next thing it draws when the browser sends something else, and what
-    it was about to show of the click would be lost."""
-    _begin(key, about, question)
+    it was about to show of the click would be lost.
+
+    told_at_once: of what says how far it is, that is drawn and not waited for.
+    """
+    _begin(key, about, question, wait_for=not told_at_once)
 
 
-def _begin(key: str, about: Hashable, question: Question[Any]) -> Asked:
+def _begin(key: str, about: Hashable, question: Question[Any], *, wait_for: bool = True) -> Asked:
     _stop_the_forgotten(st.session_state.get(key))
-    asked = st.session_state[key] = Asked(about, question)
+    asked = st.session_state[key] = Asked(about, question, wait_for=wait_for)
     return asked
 
 

@@ -30,9 +30,9 @@ def test_results_of_all_survive_another_click(
             ended.set()
 
     monkeypatch.setattr(probing, "run", slow)
-    monkeypatch.setattr(beside, "AT_ONCE", 0.0)
     app = open_page(PAGE)
     app.button(key="connections.test_all").click().run()
+    assert "Stop" in [button.label for button in app.button]  # at once: nothing waits for it
     assert "connections work" not in texts(app)
     app.radio(key="connections.kind").set_value("datahub").run()
     assert probed == []  # it goes on

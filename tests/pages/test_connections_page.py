@@ -60,6 +60,13 @@ def texts(app: AppTest) -> str:
     return "\n".join(str(item.value) for group in kinds for item in group)
 
 
+def press_test_all(app: AppTest) -> None:
+    """Press "Test all", and look at the page when all of them have answered."""
+    app.button(key="connections.test_all").click().run()
+    app.session_state["connections.results"].answer.result(60)
+    app.run()
+
+
 class TestKinds:
     def test_a_click_made_while_a_test_changes_the_states_is_not_lost(
         self, open_page: OpenPage, prod: None, probed: list[ConnectionConfig]
@@ -67,7 +74,7 @@ class TestKinds:
         app = open_page(PAGE, kind="datahub")
         before = app.radio(key="connections.kind")
         shown = list(before.options)
-        app.button(key="connections.test_all").click().run()
+        press_test_all(app)
         kinds = app.radio(key="connections.kind")
         assert list(kinds.options) == shown  # what the browser would send is still known
         assert any("ok" in caption for caption in kinds.proto.captions)
@@ -226,7 +233,7 @@ class TestTests:
         self, open_page: OpenPage, prod: None, probed: list[ConnectionConfig]
     ) -> None:
         app = open_page(PAGE)
-        app.button(key="connections.test_all").click().run()
+        press_test_all(app)
         assert "**1 of 1 connections work**" in texts(app)
         app.button(key="connections.results.close").click().run()
         assert "connections work" not in texts(app)
