@@ -62,7 +62,7 @@ def verify_host(
     plan = cli.read(service.plan, environment=environment, host=host)
     if not yes:
         rows = [[entry.jobid, entry.target, entry.expected] for entry in plan.entries]
-        text = cli.table(["Job", "Target", "The ledger says"], rows)
+        text = cli.table(["Backup job", "Target", "The ledger says"], rows)
         ask = plan.refused or "With --yes the host's server is asked about each."
         cli.emit(plan, json, f"{text}\n{ask}")
         return
@@ -121,7 +121,7 @@ def entries_table(items: Any) -> str:
         ]
         for m in items
     ]
-    return cli.table(["Entry", "Job", "Target", "Host", "Mounted", "Since"], rows)
+    return cli.table(["Entry", "Backup job", "Target", "Host", "Mounted", "Since"], rows)
 
 
 def _place(side: Any, name: str, environment: str | None, as_json: bool) -> None:

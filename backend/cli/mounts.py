@@ -21,7 +21,7 @@ app.add_typer(mount_hosts.app)
 
 Host = Annotated[str, typer.Option("--host", help="Compute node.")]
 Target = Annotated[str, typer.Option("--target", help="Backup target id.")]
-Job = Annotated[int | None, typer.Option("--job", help="Job id.")]
+Job = Annotated[int | None, typer.Option("--job", help="Backup job.")]
 Cursor = Annotated[str, typer.Option("--cursor", help="next_cursor of the page before.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="At most so many.")]
 Sort = Annotated[str, typer.Option("--sort", help="newest, oldest, host, target or job.")]
@@ -100,13 +100,13 @@ def orphans(
     )
     found = [(o, " ".join(o.evidence.values())) for o in page.items]
     rows = [[m.key, m.jobid, m.backup_target_id, m.host, why] for m, why in found]
-    text = cli.table(["Entry", "Job", "Target", "Host", "Why"], rows)
+    text = cli.table(["Entry", "Backup job", "Target", "Host", "Why"], rows)
     cli.emit(page, json, "\n".join(filter(None, [text, page.problem])))
 
 
 @app.command("status")
 def status(
-    job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],
+    job: Annotated[int, typer.Argument(metavar="JOB", help="Backup job.")],
     target: TargetId,
     environment: Environment = None,
     json: cli.Json = False,
@@ -151,7 +151,9 @@ def operations(
         [o.operation_id, o.action, o.jobid, o.backup_target_id, o.host, o.status, o.note]
         for o in page.items
     ]
-    text = cli.table(["Operation", "Action", "Job", "Target", "Host", "Status", "Note"], rows)
+    text = cli.table(
+        ["Operation", "Action", "Backup job", "Target", "Host", "Status", "Note"], rows
+    )
     cli.emit(page, json, text)
 
 
@@ -193,7 +195,7 @@ def recheck(
 @app.command("verify")
 @cli.may_wait
 def verify(
-    job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],
+    job: Annotated[int, typer.Argument(metavar="JOB", help="Backup job.")],
     target: TargetId,
     host: Annotated[str, typer.Option("--host", help="Where the job has several.")] = "",
     file: Annotated[
@@ -224,7 +226,7 @@ def verify(
 @app.command("delete")
 @cli.may_wait
 def delete(
-    job: Annotated[int, typer.Argument(metavar="JOB", help="Job id.")],
+    job: Annotated[int, typer.Argument(metavar="JOB", help="Backup job.")],
     target: TargetId,
     environment: Environment = None,
     json: cli.Json = False,

@@ -105,7 +105,7 @@ def entries_of_job(
         ledger = settings.open_ledger(settings.find(session, environment or None))
     job, target = parameters["job"], parameters["target"]
     found = [m for m in ledger_repository.of_job(ledger, job, target) if not m.deleted]
-    return _entries(f"Entries of job {job} for {target}", found)
+    return _entries(f"Entries of backup job {job} for {target}", found)
 
 
 def entries_of_host(
@@ -132,7 +132,7 @@ def questions(
     rows = [(str(each.jobid), each.target, each.expected) for each in found.entries]
     return Preview(
         title=f"What {found.host} would be asked",
-        columns=("Job", "Target", "Ledger says"),
+        columns=("Backup job", "Target", "Ledger says"),
         rows=tuple(rows[:MOST]),
         total=len(rows),
         notes=tuple(filter(None, (found.refused,))),
@@ -151,7 +151,7 @@ def _entries(title: str, found: Sequence[MountView], note: str = "") -> Preview:
     ]
     return Preview(
         title=title,
-        columns=("Job", "Target", "Host", "State"),
+        columns=("Backup job", "Target", "Host", "State"),
         rows=tuple(rows[:MOST]),
         total=len(rows),
         notes=tuple(filter(None, (note,))),

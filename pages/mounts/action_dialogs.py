@@ -119,7 +119,9 @@ def _mount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
         host = (state.get(f"{MOUNT}.host") or "").strip()
         target, jobid = state.get(f"{MOUNT}.target"), state.get(f"{MOUNT}.jobid")
         if not target or not host or jobid is None:
-            st.warning("A mount needs a target, a host and a job id.", icon=":material/warning:")
+            st.warning(
+                "A mount needs a target, a host and a backup job.", icon=":material/warning:"
+            )
             return False
         return dialog_calls.submit(
             actions.submit_form,
@@ -155,7 +157,7 @@ def _target_form(name: str, wanted: Wanted, defaults: dict[str, str]) -> None:
         "Host", value=wanted.filters.host, key=f"{name}.host", placeholder="compute-01"
     )
     right.number_input(
-        "Job id",
+        "Backup job",
         min_value=0,
         max_value=2_147_483_647,
         value=wanted.filters.job,
@@ -222,7 +224,7 @@ def _unmount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
 
     confirm.ask(
         UNMOUNT,
-        title=f"Unmount job {entry.jobid}",
+        title=f"Unmount backup job {entry.jobid}",
         body=body,
         action="Unmount" if plan.sends else "Release",
         on_confirm=act,
@@ -251,9 +253,9 @@ def _delete_dialog(wanted: Wanted) -> None:
 
     confirm.ask(
         DELETE,
-        title=f"Soft-delete job {entry.jobid}",
-        body=f"The entries of job {entry.jobid} for {entry.backup_target_id} are marked deleted. "
-        "They stay in the history; nothing is unmounted.",
+        title=f"Soft-delete backup job {entry.jobid}",
+        body=f"The entries of backup job {entry.jobid} for {entry.backup_target_id} are marked "
+        "deleted. They stay in the history; nothing is unmounted.",
         action="Soft-delete",
         on_confirm=act,
         rule=("mounts.delete", wanted.where),
@@ -291,7 +293,7 @@ def _recheck_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
 
     confirm.ask(
         RECHECK,
-        title=f"Re-check the {operation.action} of job {operation.jobid}",
+        title=f"Re-check the {operation.action} of backup job {operation.jobid}",
         body=body,
         action="Re-check",
         on_confirm=act,
@@ -327,7 +329,7 @@ def _verify_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
 
     confirm.ask(
         VERIFY,
-        title=f"Verify job {entry.jobid}",
+        title=f"Verify backup job {entry.jobid}",
         body=body,
         action="Ask the server",
         on_confirm=act,

@@ -27,7 +27,7 @@ def _entry(actor: Actor, wanted: Wanted, key: str) -> None:
     details = calls.read(explorer.details, environment=wanted.where, key=key)
     mount = details.mount
     st.markdown(
-        f"**Job {mount.jobid}** · {escape(mount.backup_target_id or EMPTY)} on "
+        f"**Backup job {mount.jobid}** · {escape(mount.backup_target_id or EMPTY)} on "
         f"{escape(mount.host or EMPTY)} "
         f"{status.markdown('mounted' if mount.mounted else 'done', label=state_of(mount))}"
     )
@@ -41,7 +41,8 @@ def _entry(actor: Actor, wanted: Wanted, key: str) -> None:
         st.warning(f"This row cannot be read: {escape(mount.problem)}")
     if details.others:
         jobs = ", ".join(str(other.jobid) for other in details.others[:30])
-        st.markdown(f"Also mounted there for job {jobs}.")
+        word = "backup job" if len(details.others) == 1 else "backup jobs"
+        st.markdown(f"Also mounted there for {word} {jobs}.")
     if actor.may(Permission.MOUNTS_WRITE):
         with st.container(horizontal=True):
             _buttons(details)

@@ -119,7 +119,9 @@ def _filters(view: str, environment: str | None) -> tuple[Filters, str, str, str
             since = until = None
     jobid = _job(job)
     if job and jobid is None:
-        st.warning("A job is a whole number; this filter is left out.", icon=":material/info:")
+        st.warning(
+            "A backup job is a whole number; this filter is left out.", icon=":material/info:"
+        )
     return Filters(host, target, jobid, mounted, deleted, since, until), sort, reason, state
 
 

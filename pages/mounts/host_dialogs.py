@@ -81,7 +81,10 @@ def _verify(wanted: Wanted, host: str) -> None:
             st.error(escape(plan.refused))
             return
         st.dataframe(
-            [{"Target": e.target, "Job": e.jobid, "The ledger says": e.expected} for e in shown],
+            [
+                {"Target": e.target, "Backup job": e.jobid, "The ledger says": e.expected}
+                for e in shown
+            ],
             hide_index=True,
             height=tables.height(len(shown), whole=False),
             alt="What the server is asked about",
@@ -121,7 +124,7 @@ def _release(wanted: Wanted, host: str) -> None:
 
     def body() -> None:
         many = counted(len(plan.entries), "entry says", "entries say")
-        word = "job" if len(plan.entries) == 1 else "jobs"
+        word = "backup job" if len(plan.entries) == 1 else "backup jobs"
         jobs = ", ".join(str(entry.jobid) for entry in plan.entries[:20])
         more = " …" if len(plan.entries) > 20 else ""
         st.markdown(f"**{many} mounted** on {escape(host)}, for {word} {escape(jobs)}{more}.")

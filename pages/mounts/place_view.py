@@ -87,7 +87,7 @@ def _facts(found: PlaceView) -> None:
     known = []
     if found.longest is not None:
         since = times.relative(found.longest.since)
-        known.append(f"held longest by job {found.longest.jobid}, {since}")
+        known.append(f"held longest by backup job {found.longest.jobid}, {since}")
     if found.side == "host":
         known.append(f"last heard of {times.relative(found.last_seen)}")
     if known:

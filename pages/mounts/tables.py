@@ -17,7 +17,7 @@ from pages.shell import calls
 
 _CONFIG = {
     "Entry": st.column_config.NumberColumn(format="%d", width="small"),
-    "Job": st.column_config.NumberColumn(format="%d", width="small"),
+    "Backup job": st.column_config.NumberColumn(format="%d", width="small"),
     "Action": st.column_config.TextColumn(width=80),
     "By": st.column_config.TextColumn(width=130),
     "Note": st.column_config.TextColumn(width="large"),
@@ -162,7 +162,7 @@ def _operation(o: OperationView) -> dict[str, object]:
     return {
         "Started": o.created_at,
         "Action": o.action,
-        "Job": o.jobid,
+        "Backup job": o.jobid,
         "Target": o.backup_target_id or EMPTY,
         "Host": o.host or EMPTY,
         "Outcome": o.status,
@@ -175,7 +175,7 @@ def _subject(m: MountView) -> dict[str, object]:
     """What names an entry; its id only where the ledger has ids."""
     return {
         "Entry": m.id,
-        "Job": m.jobid,
+        "Backup job": m.jobid,
         "Target": m.backup_target_id or EMPTY,
         "Host": m.host or EMPTY,
     }

@@ -21,8 +21,8 @@ def test_mount_and_unmount_through_the_page(sandbox_portal: Portal, browser_page
     dialog = page.get_by_role("dialog").last
     choose(dialog, re.compile("Target"), "s3-prod-eu")
     fill(dialog, Host="compute-07")
-    dialog.get_by_label("Job id").first.fill("434343")
-    dialog.get_by_label("Job id").first.press("Tab")
+    dialog.get_by_label("Backup job").first.fill("434343")
+    dialog.get_by_label("Backup job").first.press("Tab")
     press(dialog, "Mount")
     # The job runs, ends, and its row is in the list without a reload.
     expect(page.get_by_text("mounted successfully").first).to_be_visible(timeout=SLOW)

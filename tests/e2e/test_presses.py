@@ -91,7 +91,7 @@ def test_mount_and_unmount(keys: Keys, sandbox_portal: Portal) -> None:
     keys.press("Enter")
     keys.reach(asked.get_by_label("Host"))
     keys.fill_in("compute-07")
-    keys.reach(asked.get_by_label("Job id"))
+    keys.reach(asked.get_by_label("Backup job"))
     keys.fill_in("515151")
     keys.press("Control+Enter")
     seen(keys, "mounted successfully")
@@ -106,7 +106,7 @@ def test_mount_and_unmount(keys: Keys, sandbox_portal: Portal) -> None:
     keys.press("Shift+Space")  # the newest, which is the one above
     dialog(keys, "^Entry ")
     keys.press("Control+Enter")
-    asked = dialog(keys, "^Unmount job 515151")
+    asked = dialog(keys, "^Unmount backup job 515151")
     keys.reach(button(asked, "Unmount"))
     keys.press("Enter")
     seen(keys, "unmounted successfully")

@@ -272,7 +272,7 @@ def test_a_dataset_is_ingested_with_three(hand: Hand) -> None:
 def test_an_entry_is_released_from_its_row_with_three(hand: Hand) -> None:
     hand.go_to("Mounts")
     hand.press_in_first_row(hand.page.get_by_test_id("stDataFrame").first)
-    expect(hand.page.get_by_role("dialog", name=re.compile("^Unmount job"))).to_be_visible()
+    expect(hand.page.get_by_role("dialog", name=re.compile("^Unmount backup job"))).to_be_visible()
     assert "entry=" not in hand.page.url, "the drawer stays closed"
     hand.press(re.compile("^(Unmount|Release)$"))
     expect(hand.page.get_by_role("dialog")).to_have_count(0, timeout=SLOW)
@@ -309,8 +309,8 @@ def test_a_target_is_mounted_with_four(hand: Hand) -> None:
     page.keyboard.type("s3-prod-eu")
     page.keyboard.press("Enter")
     fill(dialog, Host="compute-07")  # with Tab from field to field
-    dialog.get_by_label("Job id").first.fill("515151")
-    dialog.get_by_label("Job id").first.press("Tab")
+    dialog.get_by_label("Backup job").first.fill("515151")
+    dialog.get_by_label("Backup job").first.press("Tab")
     settle(page)
     hand.click(dialog.get_by_role("button", name="Mount").last)
     expect(page.get_by_text("mounted successfully").first).to_be_visible(timeout=SLOW)

@@ -162,7 +162,7 @@ class TestStory:
     def test_an_entry_opens_from_its_address(self, page: OpenPage, database: Database) -> None:
         entry = _active(database)[0]
         app = page(PAGE, role="viewer", entry=str(entry.id))
-        assert f"Job {entry.jobid}" in _text(app)
+        assert f"Backup job {entry.jobid}" in _text(app)
         assert not [b for b in app.button if b.key in ("mounts.open.unmount", "mounts.open.delete")]
 
     def test_a_clicked_row_opens_its_entry_which_stays_closed(self, page: OpenPage) -> None:
@@ -218,7 +218,7 @@ class TestStory:
             client.mount(mount_request(jobid=79, target="s3-prod-eu", host="compute-08"))
         app.session_state["mounts.table.operations"] = _marked(0)
         app.run()
-        assert app.dataframe[0].value["Job"][0] == 79
+        assert app.dataframe[0].value["Backup job"][0] == 79
         assert f"Operation {marked}" in _text(app)
         assert app.query_params["operation"] == before
 
@@ -290,7 +290,7 @@ class TestActions:
         assert job.state == "succeeded"
         assert "fresh on compute-03" in job.subject
         app.run()
-        assert 4711 in list(app.dataframe[0].value["Job"]), "its row appears"
+        assert 4711 in list(app.dataframe[0].value["Backup job"]), "its row appears"
         assert not app.exception
 
     def test_a_wrong_request_is_refused_before_any_job(self, page: OpenPage) -> None:
@@ -310,7 +310,7 @@ class TestActions:
         app.button(key="mounts.open.mount").click().run()
         app.text_input(key="mounts.mount.host").input("compute-04").run()
         app.button(key="mounts.mount.confirm").click().run()
-        assert "needs a target, a host and a job id" in _text(app)
+        assert "needs a target, a host and a backup job" in _text(app)
         assert "mounts.job" not in app.session_state
         assert app.text_input(key="mounts.mount.host").value == "compute-04"
 

@@ -232,7 +232,7 @@ class TestDelete:
         number = self._ask(place)
         now = place.now(number)
         title, rows, _note = _shown(now)
-        assert (now.same, title) == (True, "Entries of job 3 for two")
+        assert (now.same, title) == (True, "Entries of backup job 3 for two")
         assert rows == [("3", "two", "not mounted")]
         assert self._entries(place) == 1
         assert place.approved(number).status == "succeeded"

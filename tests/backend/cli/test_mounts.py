@@ -72,7 +72,7 @@ class TestLists:
     def test_people_get_a_table(self, run: Run) -> None:
         ended = run("active", "--host", "compute-01")
         assert ended.out.splitlines()[0].split() == [
-            "Entry", "Job", "Target", "Host", "Mounted", "Since",
+            "Entry", "Backup", "job", "Target", "Host", "Mounted", "Since",
         ]  # fmt: skip
 
     def test_orphans_say_why(self, run: Run) -> None:
