@@ -17,6 +17,7 @@ from pages.accounts import token_list
 from pages.shared import confirm, filters, folds, reason, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
+from pages.shell.style import FORM_WIDTH
 
 ROLES = tuple(role.value for role in Role)
 _FORM = "accounts.create.form"
@@ -78,7 +79,7 @@ def create_form() -> None:
     fold = folds.fold("Add an account", key=_FORM, icon=":material/person_add:")
     if not folds.is_made(fold, key=_FORM):
         return
-    with fold, st.form("accounts.create"):
+    with fold, st.form("accounts.create", width=FORM_WIDTH):
         name = st.text_input("Name", key="accounts.create.name")
         role = st.selectbox("Role", ROLES, key="accounts.create.role")
         password = st.text_input(

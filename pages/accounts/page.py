@@ -23,7 +23,7 @@ VIEWS = {
 def accounts_view(actor: Actor, own_session_id: int) -> None:
     """The list; a chosen account with what can be done to it; the form for a new one."""
     changes = actor.may(Permission.ACCOUNTS_WRITE)
-    name = filters.text("Name", "name", key="accounts.name", placeholder="part of it")
+    name = filters.text("Name", "name", key="accounts.name", placeholder="part of it", width=320)
     after = st.query_params.get("after", "")
     page = calls.read(service.list_accounts, part=name, cursor=after, limit=SHOWN)
     chosen = account_list.table(page, name)

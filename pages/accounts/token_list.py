@@ -12,6 +12,7 @@ from backend.core.words import counted
 from pages.shared import confirm, filters, folds, reason, shown_once, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
+from pages.shell.style import FORM_WIDTH
 
 ROLES = tuple(role.value for role in Role)
 #: Areas first, then each action; one that the role does not have is refused with those it has.
@@ -29,7 +30,7 @@ def create_form() -> None:
     fold = folds.fold("Make an API token", key=_FORM, icon=":material/key:")
     if not folds.is_made(fold, key=_FORM):
         return
-    with fold, st.form("tokens.create"):
+    with fold, st.form("tokens.create", width=FORM_WIDTH):
         asked = _fields()
         reason.field("tokens.create")
         if st.form_submit_button("Make token", type="primary", key="tokens.create.submit"):

@@ -1,6 +1,7 @@
 """Adding, renaming, choosing and deleting environments, for admins."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from backend.sandbox import control
 from pages.shared import confirm, reason
 from pages.shell import calls, flash
 from pages.shell.errors import escape
+from pages.shell.style import FORM_WIDTH
 
 _SEEN = "connections.environment_seen"
 EDIT, ADD = "connections.edit", "connections.add"
@@ -20,7 +22,8 @@ _PRODUCTION = "Production: dangerous actions ask for a typed confirmation"
 def add(known: Sequence[EnvironmentView]) -> None:
     """The form for a new environment beside those that are there."""
     first = all(item.is_sandbox for item in known)
-    with st.form("connections.add", border=not known, clear_on_submit=False):
+    width: Literal["stretch"] | int = "stretch" if known else FORM_WIDTH  # of its dialog, or page
+    with st.form("connections.add", border=not known, clear_on_submit=False, width=width):
         name = st.text_input("Name", placeholder="Production", key="connections.add.name")
         production = st.checkbox(
             _PRODUCTION,

@@ -15,6 +15,7 @@ from pages.connections import problem
 from pages.shared import beside, confirm, reason, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
+from pages.shell.style import FORM_WIDTH
 
 #: The test of what is stored, asked beside the page.
 ASKED = "connections.one"
@@ -46,7 +47,7 @@ def draw(kind: Kind, view: ConnectionView) -> Submitted | None:
         )
         st.button("Show what is saved now", key="connections.reload", on_click=forget)
     base = _base(view, kind, seen.version)
-    with st.form(f"{base}.form", border=True, enter_to_submit=False):
+    with st.form(f"{base}.form", border=True, enter_to_submit=False, width=FORM_WIDTH):
         problems = st.session_state.pop(f"{base}.problems", {})
         settings = {
             field.name: _setting(

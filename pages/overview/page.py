@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from auth import current as browser
 from backend.changes import service as changes
 from backend.connections import health
 from backend.core import alerts
@@ -35,13 +36,19 @@ def live() -> None:
     applied = calls.read(user_sync.recent, days=cards.DAYS)
     # present
     elsewhere = {"ingestion": ingestions.moments, "user-sync": applied}
-    cards.work(found.waiting, started, elsewhere, to_approve, requests)
-    st.header("Alerts", anchor=False)
     red = any(item.failed for item in environments)
     red = red or ran_table.ended_badly(last.items, ingested.items, synced)
-    alert_table.draw(actor, found.items, seen, all_well=not red)
-    if found.rest:
-        st.caption(found.rest)
+    # A phone shows one after the other: what needs somebody comes before the cards.
+    above, below = st.container(), st.container()
+    with below if browser.narrow() else above:
+        if browser.narrow():
+            st.header("Jobs", anchor=False)
+        cards.work(found.waiting, started, elsewhere, to_approve, requests)
+    with above if browser.narrow() else below:
+        st.header("Alerts", anchor=False)
+        alert_table.draw(actor, found.items, seen, all_well=not red)
+        if found.rest:
+            st.caption(found.rest)
     left, right = st.columns([2, 1], gap="medium")
     with left:
         st.header("Running and recent", anchor=False)

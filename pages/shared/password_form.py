@@ -7,11 +7,12 @@ from backend.accounts.passwords import ADVISED_LENGTH, MIN_LENGTH
 from backend.accounts.schemas import SignedIn
 from backend.core.words import counted
 from pages.shell import calls, flash, guard
+from pages.shell.style import FORM_WIDTH
 
 
 def draw(session: SignedIn) -> None:
     """The form; a changed password ends the other sessions."""
-    with st.form("profile.password", clear_on_submit=True):
+    with st.form("profile.password", clear_on_submit=True, width=FORM_WIDTH):
         current = _field("Current password", "current", autocomplete="current-password")
         new = _field(
             "New password",

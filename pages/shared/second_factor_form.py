@@ -9,6 +9,7 @@ from backend.accounts.schemas import Enrolment, SecondFactorView, SignedIn
 from backend.core.words import counted
 from pages.shared import confirm, times
 from pages.shell import calls, flash, guard
+from pages.shell.style import FORM_WIDTH
 
 _ENROLMENT = "second_factor.enrolment"
 _CODES = "second_factor.codes"
@@ -48,7 +49,7 @@ def must() -> None:
         st.rerun()
     _, middle, _ = st.columns([1, 2, 1])
     with middle:
-        st.title("Set up your second factor")
+        st.title("Set up your second factor", anchor=False)
         flash.show()
         draw(session)
 
@@ -80,7 +81,8 @@ def _set_up(enrolment: Enrolment) -> None:
         "1. Scan this with an authenticator app. It is shown only now.\n"
         "2. Type the code that the app shows."
     )
-    picture, manual = st.columns([1, 2], vertical_alignment="center")
+    with st.container(width=FORM_WIDTH):
+        picture, manual = st.columns([1, 2], vertical_alignment="center")
     with picture:
         st.image(_picture(enrolment.uri), width=230, alt="QR code for an authenticator app")
     with manual:

@@ -2,6 +2,9 @@
 
 from auth import inline
 
+#: Pixels of a page's form: in a wide window fields as long as a line are hard to look over.
+FORM_WIDTH = 720
+
 #: In the page's head before anything is drawn (`auth.first_frame`), so that nothing jumps when it
 #: comes; Streamlit's own rules come later, so each of these says `:root` to outdo them.
 #: What hovers over the page lies beside Streamlit's own root, which alone says the scheme; so the

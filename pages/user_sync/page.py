@@ -5,7 +5,8 @@ import streamlit as st
 from backend.connections import environments
 from backend.core.access import Actor, Permission
 from backend.user_sync import service
-from pages.shared import filters, waiting
+from backend.user_sync.schemas import PlanView
+from pages.shared import filters, primary, waiting
 from pages.shell import calls, flash, guard, head
 from pages.user_sync import directory_view, history_view, plan_view, run_view, settings_view
 
@@ -43,8 +44,8 @@ def start_plan(environment: str) -> None:
         st.rerun()
 
 
-def plan_button(environment: str) -> None:
-    """Plan anew, and the leave to do so with fewer people."""
+def plan_button(environment: str, *, is_first: bool) -> None:
+    """Plan anew, and the leave to do so with fewer people. is_first: there is no plan yet."""
     if st.session_state.pop("user_sync.accepted", False):
         st.session_state["user_sync.accept_short"] = False
     st.checkbox(
@@ -53,21 +54,29 @@ def plan_button(environment: str) -> None:
         help="A plan stops when the directory names far fewer people than last time, or "
         "far fewer of them are found in OpenMetadata. Tick this when that is right.",
     )
-    if st.button("Plan now", key="user_sync.plan", icon=":material/sync:"):
+    if st.button(
+        "Plan now",
+        key="user_sync.plan",
+        icon=":material/sync:",
+        type="primary" if is_first else "secondary",
+        shortcut=primary.key() if is_first else None,
+    ):
         start_plan(environment)
 
 
-def draw_plan(actor: Actor, environment: str) -> None:
+def newest_plan(environment: str) -> PlanView | None:
+    return next(iter(calls.read(service.list_plans, environment=environment, limit=1)), None)
+
+
+def draw_plan(actor: Actor, environment: str, newest: PlanView | None) -> None:
     """The plan of the address, or the environment's newest."""
     waiting.draw("user_sync", environment)
     may_plan = guard.allowed(actor, Permission.USER_SYNC_PLAN, "plan and apply changes")
     number = filters.number("plan")
     if number is not None:
         plan_view.draw(actor, calls.read(service.get_plan, plan_id=number))
-        return
-    newest = calls.read(service.list_plans, environment=environment, limit=1)
-    if newest:
-        plan_view.draw(actor, newest[0])
+    elif newest is not None:
+        plan_view.draw(actor, newest)
     else:
         st.info(
             "No plan was made yet. A plan compares the directory's people with OpenMetadata's "
@@ -87,12 +96,14 @@ with st.container(horizontal=True, vertical_alignment="center"):
         VIEWS, "history" if st.query_params.get("run") else "plan", key="user_sync.view"
     )
     st.space("stretch")
+    named = filters.number("plan") is not None
+    newest = newest_plan(environment) if view == "plan" and not named else None
     if view == "plan" and actor.may(Permission.USER_SYNC_PLAN):
-        plan_button(environment)
+        plan_button(environment, is_first=newest is None and not named)
 # load, present, act
 if view == "plan":
     with st.container(gap="xsmall"):  # a change that waits must not push the rows down
-        draw_plan(actor, environment)
+        draw_plan(actor, environment, newest)
 elif view == "history":
     history_view.draw(environment)
     run_view.opened(actor)

@@ -11,6 +11,7 @@ from backend.user_sync.fields import ATTRIBUTES, chosen
 from backend.user_sync.schemas import DOMAIN_MODES, Settings
 from pages.shared import filters, tables, times
 from pages.shell import calls, flash, guard
+from pages.shell.style import FORM_WIDTH
 
 _MODES = {
     "replace": "replace a user's own domains",
@@ -35,10 +36,10 @@ def _settings(actor: Actor, environment: str) -> None:
             view.last_good_at,
         )
     locked = not guard.allowed(actor, Permission.USER_SYNC_CONFIGURE, "change these settings")
-    with st.form("user_sync.settings", border=True):
+    with st.form("user_sync.settings", border=True, width=FORM_WIDTH):
         wanted = _limits(_schedule(view.settings, locked), locked)
         wanted = _reading(wanted, locked)
-        save = st.form_submit_button("Save", key="user_sync.save", disabled=locked)
+        save = st.form_submit_button("Save", type="primary", key="user_sync.save", disabled=locked)
         if save:
             saved = calls.write(service.save_settings, environment=environment, settings=wanted)
             if saved is not None:

@@ -101,6 +101,15 @@ class TestOverview:
         assert not app.exception
         assert alert_rows(app)["What"].str.contains("add the first one").any()
 
+    def test_alerts_come_before_the_cards_where_one_is_below_the_other(
+        self, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert [each.value for each in open_page(PAGE).header][0] == "Alerts"
+        assert "Jobs" not in [each.value for each in open_page(PAGE).header]
+        monkeypatch.setattr("auth.current.narrow", lambda: True)
+        app = open_page(PAGE)
+        assert [each.value for each in app.header][:2] == ["Alerts", "Jobs"]
+
     def test_a_failing_connection_needs_attention_and_links_to_it(
         self, open_page: OpenPage, prod: Callable[[bool], None]
     ) -> None:

@@ -72,7 +72,9 @@ class TestPlan:
         assert "Press **Plan now**" in shown(app)
         assert "Plan now" not in shown(open_page(PAGE, role="viewer")), "there is no such button"
         app = open_page(PAGE, role="steward")
+        assert app.button(key="user_sync.plan").proto.type == "primary"  # all there is to do
         app.button(key="user_sync.plan").click().run()
+        assert app.button(key="user_sync.plan").proto.type == "secondary"
         assert "Plan user changes" in shown(app)
         work(world)
         app.run()
