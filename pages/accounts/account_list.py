@@ -129,7 +129,7 @@ def actions(view: AccountView, *, own_id: int) -> None:
         width="stretch",
     )
     reset.button(
-        "Reset password",
+        "Reset password …",
         key="accounts.reset",
         disabled=view.external,
         help="The identity provider keeps it." if view.external else None,
@@ -138,7 +138,7 @@ def actions(view: AccountView, *, own_id: int) -> None:
         width="stretch",
     )
     factor.button(
-        "Reset second factor",
+        "Reset second factor …",
         key="accounts.reset_factor",
         disabled=not view.second_factor,
         help=None if view.second_factor else "There is none.",
@@ -153,7 +153,7 @@ def actions(view: AccountView, *, own_id: int) -> None:
         )  # fmt: skip
     else:
         state.button(
-            "Disable",
+            "Disable …",
             key="accounts.disable",
             disabled=view.id == own_id,
             help="You cannot disable yourself." if view.id == own_id else None,

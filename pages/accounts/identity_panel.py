@@ -100,7 +100,7 @@ def _end(view: AccountView, own_id: int) -> None:
         placeholder="name of the account that goes on",
         disabled=own,
     )
-    for column, label, verb in ((merge, "Merge", "merge"), (delete, "Delete", "delete")):
+    for column, label, verb in ((merge, "Merge …", "merge"), (delete, "Delete …", "delete")):
         column.button(
             label,
             key=f"accounts.{verb}",

@@ -155,7 +155,7 @@ def _details(view: ApiTokenView) -> None:
 
 def _revoke_button(view: ApiTokenView) -> None:
     st.button(
-        f"Revoke {escape(view.name)} (ID {view.id})",
+        f"Revoke {escape(view.name)} (ID {view.id}) …",
         key="tokens.revoke",
         disabled=view.revoked_at is not None,
         icon=":material/block:",

@@ -12,6 +12,7 @@ from pages.connections import problem
 from pages.shared import confirm, filters, status, tables, times
 from pages.shell import calls, flash
 from pages.shell.errors import escape
+from pages.shell.style import FORM_WIDTH
 
 _TABLE = "connections.client_info.table"
 _DELETE = "connections.client_info.delete"
@@ -117,7 +118,7 @@ def _edit_form(item: ClientInfoView) -> None:
     base = f"connections.client_info.{item.environment}.{item.last_updated}.{item.edited_at}"
     problems = st.session_state.pop(f"{base}.problems", {})
     values = {}
-    with st.form(f"{base}.form", border=False):
+    with st.form(f"{base}.form", border=False, width=FORM_WIDTH):
         for name, longest in EDITABLE.items():
             values[name] = st.text_input(
                 _LABELS[name], value=getattr(item, name), max_chars=longest, key=f"{base}.{name}"

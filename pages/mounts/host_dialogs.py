@@ -110,7 +110,7 @@ def _verify(wanted: Wanted, host: str) -> None:
     shown = plan.entries[:100]
     confirm.ask(
         VERIFY,
-        title=f"Verify {host}",
+        title=f"Verify {escape(host)}",
         body=body,
         action="Ask the server",
         on_confirm=act,
@@ -144,7 +144,7 @@ def _release(wanted: Wanted, host: str) -> None:
 
     confirm.ask(
         RELEASE,
-        title=f"Release {host}",
+        title=f"Release {escape(host)}",
         body=body,
         action="Release",
         on_confirm=act,

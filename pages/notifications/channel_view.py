@@ -12,6 +12,7 @@ from backend.notifications.schemas import ChannelView
 from pages.shared import beside, confirm, folds, shown_once, tables
 from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
+from pages.shell.style import FORM_WIDTH
 
 _TEST = "notifications.test"
 _DIGESTS = {"": "At once", "hourly": "Hourly", "daily": "Daily"}
@@ -76,8 +77,8 @@ def _act(known: dict[str, ChannelView], personal: bool) -> None:
         word = "Turn off" if known[name].enabled else "Turn on"
         if st.button(word, key="notifications.switch"):
             enabled = not known[name].enabled
-            calls.write(channels.set_enabled, name=name, enabled=enabled, personal=personal)
-            st.rerun()
+            if calls.done(channels.set_enabled, name=name, enabled=enabled, personal=personal):
+                st.rerun()
         st.button(
             "Remove …",
             key="notifications.remove",
@@ -89,7 +90,7 @@ def _act(known: dict[str, ChannelView], personal: bool) -> None:
             st.success(f"{escape(name)} took the test message.", icon=":material/check:")
     confirm.ask(
         "notifications.remove.sure",
-        title=f"Remove the channel {name}?",
+        title=f"Remove the channel {escape(name)}?",
         body="What waits for it is not sent. Its address has to be entered again to have it back.",
         action="Remove",
         on_confirm=lambda: _remove(name, personal),
@@ -102,21 +103,22 @@ def _tested(database: Database, actor: Actor, *, name: str, personal: bool) -> b
 
 
 def _remove(name: str, personal: bool) -> bool:
-    calls.write(channels.remove, name=name, personal=personal)
-    flash.success(f"Channel {name} is removed.")
+    if not calls.done(channels.remove, name=name, personal=personal):
+        return False
+    flash.success(f"Channel {escape(name)} is removed.")
     return True
 
 
 def _form(personal: bool) -> None:
-    with st.form("notifications.add", border=False):
+    with st.form("notifications.add", border=False, width=FORM_WIDTH):
         given = _fields()
         if not st.form_submit_button("Add", type="primary"):
             return
     made = calls.write(channels.add, personal=personal, **given)
     if made is not None:
         if made.signing_key:
-            shown_once.keep(f"The key that {made.name} signs with.", made.signing_key)
-        flash.success(f"Channel {made.name} sends to {made.shown}.")
+            shown_once.keep(f"The key that {escape(made.name)} signs with.", made.signing_key)
+        flash.success(f"Channel {escape(made.name)} sends to {escape(made.shown)}.")
         st.rerun()
 
 

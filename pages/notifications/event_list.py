@@ -19,10 +19,11 @@ def inbox(page: Inbox) -> None:
         many = "99+" if page.unread >= service.MANY else str(page.unread)
         st.markdown(f"**{many}** unread" if page.unread else "Everything is read.", width="content")
         st.space("stretch")
-        if page.unread and st.button(
+        marked = page.unread and st.button(
             "Mark all as read", key="notifications.seen", icon=":material/done_all:"
-        ):
-            calls.write(service.mark_seen, event_id=max(each.id for each in page.items))
+        )
+        newest = max(each.id for each in page.items)
+        if marked and calls.done(service.mark_seen, event_id=newest):
             st.rerun()
     tables.show(
         page.items,

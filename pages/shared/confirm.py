@@ -185,6 +185,7 @@ def _confirmed(name: str, on_confirm: Callable[[], bool | None]) -> None:
         st.rerun()
     if done is not False:
         st.rerun()
+    flash.show()  # a refusal that was kept for the next run, of which there is none
 
 
 def _typed(name: str, word: str) -> bool:

@@ -86,6 +86,6 @@ def _cancel(view: JobView, side: "st.delta_generator.DeltaGenerator", key: str) 
     session = guard.signed_in()
     if session is None or not session.actor.may(Permission.JOBS_CANCEL) or view.cancel_requested:
         return
-    if side.button("Cancel", key=f"{key}.cancel.{view.id}", icon=":material/stop_circle:"):
-        calls.write(jobs.cancel, job_id=view.id)
+    pressed = side.button("Cancel", key=f"{key}.cancel.{view.id}", icon=":material/stop_circle:")
+    if pressed and calls.done(jobs.cancel, job_id=view.id):
         st.rerun()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from auth import oidc
+from auth import inline, oidc
 from backend.accounts import provider_sessions, step_up
 from backend.core.errors import PortalError
 from pages.shared import confirm
@@ -50,8 +50,15 @@ def _dialog() -> None:
             autocomplete="current-password" if way == "password" else "one-time-code",
             help=None if way == "password" else "One of your recovery codes does, too.",
         )
-        if st.form_submit_button("Confirm", type="primary", key="step_up.confirm"):
-            _prove(typed)
+        with st.container(horizontal=True):
+            confirmed = st.form_submit_button("Confirm", type="primary", key="step_up.confirm")
+            cancelled = st.form_submit_button("Cancel", key="step_up.cancel")
+        inline.focus("field", PROOF)
+    if confirmed:
+        _prove(typed)
+    elif cancelled:
+        confirm.close()
+        st.rerun()
 
 
 def _prove(typed: str) -> None:

@@ -69,6 +69,17 @@ def write(function: Callable[..., T], /, *, raising: Raising = (), **arguments: 
     return _shown(lambda: fetch_write(function, **arguments), raising)
 
 
+def done(function: Callable[..., object], /, **arguments: Any) -> bool:
+    """Like `write`, for a function that answers nothing: whether it was done, or refused, which is
+    then shown."""
+
+    def act(session: Any, actor: Any) -> bool:
+        function(session, actor, **arguments)
+        return True
+
+    return write(act) is True
+
+
 def run(function: Callable[..., T], /, *, raising: Raising = (), **arguments: Any) -> T | None:
     """`function(database, actor, **arguments)` for services that call outside systems between
     short units of work of their own; a PortalError is shown, None returned."""

@@ -24,7 +24,7 @@ def show(actor: Actor) -> None:
     )
     if actor.may(Permission.RETENTION_RUN):
         st.button(
-            "Remove them now",
+            "Remove them now …",
             key=f"{_RUN}.open",
             icon=":material/auto_delete:",
             disabled=not due,

@@ -53,7 +53,7 @@ def _ask(plan: PlanView, chosen: list[str], lose: tuple[str, ...]) -> None:
     over = view.settings.exceeded_by(len(chosen), plan.matched_count)
     confirm.ask(
         _DIALOG,
-        title=f"Change {counted(len(chosen), 'user')} in {plan.environment}?",
+        title=f"Change {counted(len(chosen), 'user')} in {escape(plan.environment)}?",
         body=lambda: _words(plan, chosen, lose, over, view.settings),
         action=f"Change {counted(len(chosen), 'user')}",
         typed=str(len(chosen)) if over else None,

@@ -194,6 +194,6 @@ def _change_map(environment: str, current: list[DomainMapView]) -> None:
         format_func=lambda item: f"{item.said} → {item.domain}",
         key="user_sync.map_end",
     )
-    if st.button("End it", key="user_sync.map_end_do") and which is not None:
-        calls.write(service.unmap_domain, map_id=which.id)
+    pressed = st.button("End it", key="user_sync.map_end_do") and which is not None
+    if pressed and calls.done(service.unmap_domain, map_id=which.id):
         st.rerun()

@@ -201,7 +201,7 @@ def _ignores(actor: Actor, environment: str) -> None:
         format_func=lambda item: f"{item.email} · {_label(item.field)}",
         key="user_sync.forget",
     )
-    if st.button("Compare it again", key="user_sync.forget_do") and which is not None:
-        calls.write(service.forget_ignore, ignore_id=which.id)
+    pressed = st.button("Compare it again", key="user_sync.forget_do") and which is not None
+    if pressed and calls.done(service.forget_ignore, ignore_id=which.id):
         flash.success("It is compared again from the next plan on.")
         st.rerun()

@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from backend.accounts.schemas import SignedIn
+from backend.core.errors import NotFound
 from backend.models import NotificationChannel
+from backend.notifications import channels
 from tests.backend.changes.conftest import ONE, World, world  # noqa: F401 - a fixture
 from tests.backend.notifications.conftest import Receiver, receiver  # noqa: F401 - a fixture
 from tests.fixtures.pages import OpenPage
@@ -65,5 +67,32 @@ def test_a_channel_is_added_tested_and_removed(
     assert receiver.url not in str(app.dataframe[0].value)
     app.button(key="notifications.remove").click().run()
     app.button(key="notifications.remove.sure.confirm").click().run()
+    assert [each.value for each in app.success] == ["Channel ops is removed."]
     with world.database.read() as session:
         assert not session.scalars(select(NotificationChannel)).all()
+
+
+def test_a_channel_that_somebody_else_removed_is_not_said_to_be_removed(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    receiver: Receiver,  # noqa: F811 - as above
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = open_page(PAGE, role="admin", view="channels")
+    as_("cat")
+    app.run()
+    app.text_input(key="notifications.name").set_value("ops")
+    app.text_input(key="notifications.address").set_value(receiver.url)
+    (add,) = [each for each in app.button if each.label == "Add"]
+    add.click().run()
+    app.button(key="notifications.remove").click().run()
+
+    def gone(*_session: object, **_asked: object) -> None:
+        raise NotFound("There is no channel ops.")
+
+    monkeypatch.setattr(channels, "remove", gone)
+    app.button(key="notifications.remove.sure.confirm").click().run()
+    assert "is removed" not in " ".join(str(each.value) for each in app.success)
+    said = [str(each.value) for each in (*app.error, *app.warning)]
+    assert any("There is no channel ops." in each for each in said), said

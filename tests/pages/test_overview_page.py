@@ -104,7 +104,7 @@ class TestOverview:
     def test_alerts_come_before_the_cards_where_one_is_below_the_other(
         self, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert [each.value for each in open_page(PAGE).header][0] == "Alerts"
+        assert next(each.value for each in open_page(PAGE).header) == "Alerts"
         assert "Jobs" not in [each.value for each in open_page(PAGE).header]
         monkeypatch.setattr("auth.current.narrow", lambda: True)
         app = open_page(PAGE)

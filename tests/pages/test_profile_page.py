@@ -168,6 +168,10 @@ class TestSecondFactor:
             session.execute(update(AccountSession).values(proven_at=hour_ago))
         portal.button(key="second_factor.begin").click().run()
         assert not portal.code
+        portal.button(key="step_up.cancel").click().run()
+        assert "step_up.typed" not in [each.key for each in portal.text_input]
+        assert not portal.success  # neither proven nor done
+        portal.button(key="second_factor.begin").click().run()
         portal.text_input(key="step_up.typed").set_value(OLD)
         portal.button(key="step_up.confirm").click().run()
         assert "ask for it once more" in portal.success[0].value
