@@ -287,12 +287,13 @@ def _wanted(wanted: RunFilter) -> dict[InstrumentedAttribute[Any], Sequence[str]
 
 
 def due_runs(session: ReadSession, now: datetime, limit: int) -> list[str]:
-    """Run ids whose next look is due, the most overdue first."""
+    """Run ids whose next look is due, the most overdue first: those that go on before those that
+    somebody may redrive, however many these are."""
     return list(
         session.scalars(
             select(IngestionRun.run_id)
             .where(IngestionRun.settled.in_((False, True)), IngestionRun.next_look_at <= now)
-            .order_by(IngestionRun.next_look_at)
+            .order_by(IngestionRun.settled, IngestionRun.next_look_at)
             .limit(limit)
         )
     )

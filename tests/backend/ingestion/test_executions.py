@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from backend.cli import common, main
 from backend.connections import environments
@@ -16,7 +16,7 @@ from backend.core import clock
 from backend.core.access import SYSTEM
 from backend.core.database import Database
 from backend.core.errors import NotFound, UpstreamError
-from backend.ingestion import execution_check, executions, service, tracker, views
+from backend.ingestion import execution_check, executions, repository, service, tracker, views
 from backend.ingestion.errors import AlreadyRunning, CannotRedrive
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws.executions import History, Step
@@ -147,6 +147,32 @@ class TestRedriven:
             session.execute(update(IngestionRun).values(next_look_at=clock.now()))
         assert tracker.sweep(database) == 1
         assert look().status == "running"
+
+    @pytest.mark.parametrize(("days", "hours"), [(0, 1 / 6), (5, 6)])
+    def test_the_older_the_failure_the_rarer_the_question(
+        self, database: Database, look: Look, says: Say, days: float, hours: float
+    ) -> None:
+        says("FAILED", error="Boom", stopped=clock.now() - timedelta(days=days))
+        seen = look()
+        with database.read() as session:
+            due = session.scalars(select(IngestionRun.next_look_at)).one()
+        assert due is not None
+        assert seen.looked_at is not None
+        assert due - seen.looked_at == pytest.approx(timedelta(hours=hours), abs=timedelta(0, 60))
+
+    def test_it_waits_behind_every_run_that_goes_on(
+        self, database: Database, look: Look, says: Say, start: Callable[..., RunView]
+    ) -> None:
+        says("FAILED", error="Boom", stopped=clock.now())
+        failed = look()
+        going = start()
+        now = clock.now()
+        with database.write() as session:
+            for run, late in ((failed, 3600), (going, 0)):
+                due = update(IngestionRun).where(IngestionRun.run_id == run.run_id)
+                session.execute(due.values(next_look_at=now - timedelta(seconds=late)))
+        with database.read() as session:
+            assert repository.due_runs(session, now, 2) == [going.run_id, failed.run_id]
 
     def test_beside_another_run_of_its_dataset_it_stays_as_it_was(
         self, look: Look, says: Say, start: Callable[..., RunView]
