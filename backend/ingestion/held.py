@@ -12,7 +12,8 @@ from backend.core.access import Actor
 from backend.core.database import Database, WriteSession, storable
 from backend.core.errors import OutcomeUnknown, PortalError
 from backend.ingestion import aws, repository, run_context
-from backend.integrations.aws.gateway import Called, Gateway
+from backend.integrations.aws.called import Called
+from backend.integrations.aws.gateway import Gateway
 from backend.jobs.enqueue import enqueue
 from backend.models.ingestion import IngestionRun
 
@@ -63,7 +64,8 @@ def _ended(database: Database, run_id: str, called: Called) -> dict[str, Any]:
         row.public_detail = (
             "The function ended with an error." if called.failed else "The function succeeded."
         )
-        row.detail = storable(f"{row.public_detail} {called.error}".strip())
+        said = called.error or (f"It answered {called.answer}" if called.answer else "")
+        row.detail = storable(f"{row.public_detail} {said}".strip())
         row.request_id, row.attempts = called.request_id, 1
         row.log_tail = storable(called.log)
         _settle(row)

@@ -12,6 +12,7 @@ when the AWS files or variables of this machine have changed, and before a conne
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -32,6 +33,13 @@ MAX_KEPT = 64
 
 #: What botocore's models of this age leave out: durable functions. In botocore's own form for that.
 _MODELS = str(Path(__file__).with_name("models"))
+
+#: A NAT gateway forgets a connection that is silent for 350 seconds, and a function may take 900.
+_ALIVE = [
+    (socket.IPPROTO_TCP, getattr(socket, name), 60)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL")
+    if hasattr(socket, name)
+]
 
 _lock = threading.RLock()
 _kept: dict[tuple[Any, ...], Any] = {}
@@ -140,7 +148,7 @@ def _client(config: AwsConfig, service: Service, region: str, once: bool, wait: 
             "Set `region` on the aws connection or DATAHUB_INGESTION_LAMBDA_REGION.",
         )
     attempts = 1 if once else 3
-    return session.client(
+    made = session.client(
         service,
         region_name=where,
         endpoint_url=config.endpoint_url or None,
@@ -153,6 +161,9 @@ def _client(config: AwsConfig, service: Service, region: str, once: bool, wait: 
             tcp_keepalive=True,  # a held call is silent for minutes
         ),
     )
+    # Not public, but botocore only switches it on, and Linux then waits two hours.
+    made._endpoint.http_session._socket_options += _ALIVE
+    return made
 
 
 def _session(config: AwsConfig) -> Any:

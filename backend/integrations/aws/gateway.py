@@ -1,7 +1,5 @@
 """What the portal asks of Lambda and Step Functions; every start is sent at most once."""
 
-import base64
-import json
 import re
 import time
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from typing import Any, Literal
 
 from backend.core.errors import OutcomeUnknown
 from backend.integrations.aws import clients
+from backend.integrations.aws.called import Called, called
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import (
     AwsDenied,
@@ -57,17 +56,6 @@ class Accepted:
     request_id: str = ""
     execution_arn: str = ""
     existed: bool = False
-
-
-@dataclass(frozen=True)
-class Called:
-    """What a synchronous call ended with. failed: the function ended with an error, or did not end
-    in its time. error: `errorType: errorMessage`. log: its last 4 KB of log."""
-
-    request_id: str
-    failed: bool
-    error: str = ""
-    log: str = ""
 
 
 @dataclass(frozen=True)
@@ -270,13 +258,7 @@ class Gateway:
                 f"{subject} was answered with {answer.get('StatusCode')} instead of 200",
                 "Check endpoint_url: something that is not Lambda may have answered.",
             )
-        kind = str(answer.get("FunctionError") or "")
-        return Called(
-            request_id=answer["ResponseMetadata"].get("RequestId", ""),
-            failed=bool(kind),
-            error=_said(body, kind) if kind else "",
-            log=base64.b64decode(answer.get("LogResult") or "").decode(errors="replace"),
-        )
+        return called(answer, body)
 
     def start_execution(self, machine_arn: str, name: str, payload: str) -> Accepted:
         """Start an execution called `name`; one that exists already is looked up, not an error.
@@ -350,18 +332,6 @@ def _log_group(logging: dict[str, Any]) -> str:
         if ":log-group:" in arn:
             return arn.partition(":log-group:")[2].removesuffix(":*")
     return ""
-
-
-def _said(body: bytes, kind: str) -> str:
-    """The function's own words about its error; `kind` (Handled, Unhandled) when it has none."""
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or not (told.get("errorType") or told.get("errorMessage")):
-        return f"{kind}: {body[:500].decode(errors='replace')}".rstrip(": ")
-    parts = (str(told.get("errorType") or ""), str(told.get("errorMessage") or ""))
-    return ": ".join(part for part in parts if part)[:2000]
 
 
 def default_log_group(name: str) -> str:

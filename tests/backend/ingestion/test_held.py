@@ -14,8 +14,9 @@ from backend.core.errors import InvalidInput, OutcomeUnknown, PortalError
 from backend.ingestion import documents, held, mapping, service, tracker
 from backend.ingestion.errors import AlreadyRunning
 from backend.ingestion.schemas import RunView
+from backend.integrations.aws.called import Called
 from backend.integrations.aws.errors import AwsThrottled
-from backend.integrations.aws.gateway import Called, Gateway
+from backend.integrations.aws.gateway import Gateway
 from backend.jobs import broker
 from backend.models.ingestion import IngestionRun
 from backend.models.jobs import Job
@@ -103,6 +104,20 @@ def test_a_failure_says_the_functions_own_words(
         assert (
             "no such key" not in service.get_run(session, actors.viewer, run_id=run.run_id).detail
         )
+
+
+def test_a_good_answer_is_shown_to_who_may_read_the_mapping(
+    database: Database, run: RunView, answers: Answer, actors: SimpleNamespace
+) -> None:
+    answers(Called("r-1", False, answer='{"status": "failed"}'))
+    held.hold(database, run_id=run.run_id)
+    seen = _seen(database, run, actors)
+    assert (seen.status, seen.detail) == (
+        "succeeded", 'The function succeeded. It answered {"status": "failed"}',
+    )  # fmt: skip
+    with database.read() as session:
+        shown = service.get_run(session, actors.viewer, run_id=run.run_id)
+    assert shown.detail == "The function succeeded."
 
 
 def test_what_no_database_takes_loses_no_outcome(

@@ -2,11 +2,13 @@
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from backend.core.errors import OutcomeUnknown
 from backend.integrations.aws.config import AwsConfig
@@ -89,6 +91,36 @@ def test_a_bad_end_of_any_runtime(server: Lambda, body: object, error: str) -> N
     assert (called.failed, called.error) == (True, error)
 
 
+@pytest.mark.parametrize(
+    ("body", "failed"),
+    [
+        ({"statusCode": 500, "body": "no such key"}, True),
+        ({"statusCode": 400}, True),
+        ({"statusCode": 200, "body": "7 rows"}, False),
+        ({"statusCode": "500"}, False),
+        ({"statusCode": True}, False),
+        ({"body": {"statusCode": 500}}, False),
+        ({"status": "failed", "message": "no such key"}, False),
+    ],
+)
+def test_a_status_code_of_a_failure_is_one_and_any_other_answer_is_shown(
+    server: Lambda, body: dict[str, object], failed: bool
+) -> None:
+    """As a handler behind API Gateway answers that caught its own error."""
+    server.answer = (200, {}, json.dumps(body).encode())
+    called = Gateway(server.config).call_lambda("f", b"{}", seconds=30)
+    told = json.dumps(body)
+    assert (called.failed, called.error, called.answer) == (
+        (True, f"It answered {told}", "") if failed else (False, "", told)
+    )
+
+
+def test_a_log_that_cannot_be_decoded_loses_no_outcome(server: Lambda) -> None:
+    server.answer = (200, {"X-Amz-Log-Result": "a"}, b"null")
+    called = Gateway(server.config).call_lambda("f", b"{}", seconds=30)
+    assert (called.failed, called.log, called.answer) == (False, "", "")
+
+
 def _encoded(body: object) -> bytes:
     return b"[" * 200_000 if isinstance(body, Deep) else json.dumps(body).encode()
 
@@ -103,6 +135,24 @@ def test_a_connection_that_breaks_is_unknown_and_nothing_is_sent_again(server: L
     with pytest.raises(OutcomeUnknown, match="not sent again"):
         Gateway(server.config).call_lambda("f", b"{}", seconds=30)
     assert len(server.asked) == 1
+
+
+def test_a_connection_that_is_silent_for_minutes_is_kept_alive(
+    server: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A NAT gateway forgets one after 350 seconds; Linux's first probe comes after two hours."""
+    alive = []
+    connect = HTTPConnection.connect
+
+    def noted(self: HTTPConnection) -> None:
+        connect(self)
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)
+        alive.append(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        alive.extend(self.sock.getsockopt(socket.IPPROTO_TCP, option) for option in options)
+
+    monkeypatch.setattr(HTTPConnection, "connect", noted)
+    Gateway(server.config).call_lambda("f", b"{}", seconds=30)
+    assert alive == [1, 60, 60]
 
 
 def test_what_was_only_accepted_is_no_answer(server: Lambda) -> None:
