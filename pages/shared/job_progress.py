@@ -12,6 +12,23 @@ from pages.shell import calls, flash, guard
 from pages.shell.errors import escape
 
 POLL_SECONDS = 1.0
+#: The job that this browser's session has started and of whose end it has not been told.
+_STARTED = "job_progress.started"
+
+
+def started(job_id: int | None) -> None:
+    """Its end is to be told (`tell_of_end`)."""
+    st.session_state[_STARTED] = job_id
+
+
+def tell_of_end(job_id: int | None) -> None:
+    """Of a job that this session started: also where it had ended before it was ever drawn."""
+    if job_id is None or st.session_state.get(_STARTED) != job_id:
+        return
+    view = calls.read(jobs.get, job_id=job_id)
+    if view.ended:
+        _tell(view)
+        flash.rerun()
 
 
 def show(job_id: int, *, key: str, log_lines: int = 0) -> JobView:
@@ -39,10 +56,16 @@ def _live(job_id: int, key: str, log_lines: int) -> None:
     view = calls.read(jobs.get, job_id=job_id)
     draw(view, key=key, log_lines=log_lines)
     if view.ended:
-        (flash.passing if view.state == "succeeded" else flash.info)(
-            f"{escape(view.title)}: {view.state}."
-        )
+        _tell(view)
         st.rerun()
+
+
+def _tell(view: JobView) -> None:
+    if st.session_state.get(_STARTED) == view.id:
+        del st.session_state[_STARTED]
+    (flash.passing if view.state == "succeeded" else flash.info)(
+        f"{escape(view.title)}: {view.state}."
+    )
 
 
 def draw(view: JobView, *, key: str, log_lines: int = 0) -> None:

@@ -6,7 +6,7 @@ from backend.connections import environments
 from backend.core.access import Actor, Permission
 from backend.user_sync import service
 from backend.user_sync.schemas import PlanView
-from pages.shared import filters, primary, waiting
+from pages.shared import filters, job_progress, primary, waiting
 from pages.shell import calls, flash, guard, head
 from pages.user_sync import directory_view, history_view, plan_view, run_view, settings_view
 
@@ -41,6 +41,7 @@ def start_plan(environment: str) -> None:
         for name in _OF_A_PLAN:
             st.query_params.pop(name, None)
         st.query_params["plan"] = str(plan.id)
+        job_progress.started(plan.job_id)
         st.rerun()
 
 

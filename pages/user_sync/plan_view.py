@@ -45,6 +45,7 @@ def draw(actor: Actor, plan: PlanView) -> None:
                 read=lambda: calls.read(service.get_plan, plan_id=plan.id),
             )
         return
+    job_progress.tell_of_end(plan.job_id)
     if plan.state == "failed":
         st.error(f"Plan {plan.id}: {escape(plan.error or 'It could not be made.')}")
         return

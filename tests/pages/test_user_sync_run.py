@@ -1,9 +1,10 @@
-"""On the user sync page: what a run shows of each user, and a plan that ends while it is read."""
+"""On the user sync page: what a run shows of each user, and plans that end while nobody looks."""
 
 from backend.jobs import broker, runner
 from backend.user_sync import service
 from tests.backend.user_sync import conftest as rooms
 from tests.fixtures.pages import answer_late
+from tests.pages.test_user_sync_page import shown
 
 directory, om, world = rooms.directory, rooms.om, rooms.world
 
@@ -37,3 +38,16 @@ def test_a_plan_that_is_ready_a_moment_after_it_was_read_is_shown(open_page, wor
     app = open_page(PAGE, role="steward", plan=str(plan.id))
     assert not app.exception
     assert app.button_group(key="user_sync.kind").options
+
+
+def test_the_end_of_a_plan_is_told_once_although_nobody_saw_it_being_made(
+    open_page, world, monkeypatch
+):
+    monkeypatch.setattr(broker, "send", lambda job_id, _queue: runner.run(job_id, world.database))
+    said = "Plan user changes: succeeded."
+    app = open_page(PAGE, role="steward")
+    app.button(key="user_sync.plan").click().run()
+    assert not app.exception
+    assert said in shown(app)
+    assert said not in shown(app.run())
+    assert said not in shown(open_page(PAGE, role="steward"))
