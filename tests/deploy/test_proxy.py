@@ -82,7 +82,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
             log=folder / "nginx.log",
         )
         try:
-            proxy.wait_until(lambda: processes.listens("127.0.0.1", ports[1]), seconds=60)
+            proxy.wait_until(lambda: processes.listens("127.0.0.1", ports[1]))
             yield Behind(portal, *ports)
         finally:
             proxy.stop()
