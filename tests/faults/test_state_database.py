@@ -222,7 +222,7 @@ def test_mount(
     ended = finished(database, job_id)
     assert ended.state == "failed"
     assert not runner.run(job_id, database)
-    with DMSClient(lab.ledger_url, lab.broker_url, 5) as client:
+    with DMSClient(lab.ledger_url, lab.broker_url, 60) as client:
         held = [m for m in client.get_active_mounts() if m.backup_target_id == "fresh"]
     assert [entry.jobid for entry in held] == [1]
     whole(database)

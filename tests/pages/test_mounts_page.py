@@ -185,7 +185,7 @@ class TestStory:
         app.session_state["mounts.table.active"] = _marked(0)
         app.run()
         assert f"Entry {first}," in _text(app)
-        with DMSClient(lab.ledger_url, lab.broker_url, 10) as client:
+        with DMSClient(lab.ledger_url, lab.broker_url, 60) as client:
             client.mount(mount_request(jobid=78, target="s3-prod-eu", host="compute-08"))
         app.session_state["mounts.table.active"] = _marked(0)  # the browser ticks places
         app.run()
@@ -214,7 +214,7 @@ class TestStory:
         before = app.query_params["operation"]
         marked = before if isinstance(before, str) else before[0]
         assert f"Operation {marked}" in _text(app)
-        with DMSClient(lab.ledger_url, lab.broker_url, 10) as client:
+        with DMSClient(lab.ledger_url, lab.broker_url, 60) as client:
             client.mount(mount_request(jobid=79, target="s3-prod-eu", host="compute-08"))
         app.session_state["mounts.table.operations"] = _marked(0)
         app.run()
@@ -225,7 +225,7 @@ class TestStory:
     def test_requests_are_shown_masked(
         self, page: OpenPage, lab: MountsEnvironment, database: Database
     ) -> None:
-        with DMSClient(lab.ledger_url, lab.broker_url, 10) as client:
+        with DMSClient(lab.ledger_url, lab.broker_url, 60) as client:
             client.mount(mount_request(jobid=77, target="s3-prod-eu", host="compute-08"))
         entry = _active(database, job=77)[0]
         app = page(PAGE, entry=str(entry.id))
@@ -358,7 +358,7 @@ class TestActions:
     def test_unmounting_shows_the_other_jobs(
         self, page: OpenPage, lab: MountsEnvironment, database: Database
     ) -> None:
-        with DMSClient(lab.ledger_url, lab.broker_url, 10) as client:
+        with DMSClient(lab.ledger_url, lab.broker_url, 60) as client:
             for jobid in (31, 32):
                 client.mount(mount_request(jobid=jobid, target="shared", host="compute-05"))
         [entry] = _active(database, job=31)

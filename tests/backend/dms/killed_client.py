@@ -59,7 +59,7 @@ def arrange(step: str) -> None:
 def main() -> None:
     db_url, broker_url, step, document = sys.argv[1:]
     request = json.loads(document)
-    client = DMSClient(db_url, broker_url, 20, lease=1.0)
+    client = DMSClient(db_url, broker_url, 60, lease=1.0)
     arrange(step)
     getattr(client, request["action"])(request)
 

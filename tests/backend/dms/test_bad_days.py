@@ -15,7 +15,12 @@ import pytest
 from sqlalchemy import select, text
 
 from backend.dms import schema
-from backend.dms.client import DatabaseException, DMSClient, RequestTimeoutException
+from backend.dms.client import (
+    DatabaseException,
+    DMSClient,
+    RabbitMQException,
+    RequestTimeoutException,
+)
 from tests.fixtures.dms_responder import RabbitResponder, mount_request
 from tests.fixtures.servers import of_its_own
 
@@ -125,14 +130,26 @@ class TestTheBroker:
         patient = start_client(rabbitmq_url, db_url=mariadb_url)
         thread, _ = _in_background(lambda: patient.mount(mount_request(jobid=1, target="first")))
         assert server.received.wait(60)
-        hurried = start_client(rabbitmq_url, 0.7, db_url=mariadb_url)
-        with pytest.raises(RequestTimeoutException):
-            hurried.mount(mount_request(jobid=2, target="second"))
+        self._time_out(lambda seconds: start_client(rabbitmq_url, seconds, db_url=mariadb_url))
         _until(lambda: _waiting(rabbitmq_url) == 0)
         free.set()
         thread.join(60)
         assert patient.mount(mount_request(jobid=3, target="third"))["status"] == "success"
         assert [r["backup_target"]["id"] for r in server.requests] == ["first", "third"]
+
+    def _time_out(self, hurried: Callable[[float], DMSClient]) -> None:
+        """A request that the broker has and nobody answers. A machine at work may need longer than
+        the first client waits to hand it over at all.
+        """
+        for seconds in (0.7, 6.0, 60.0):
+            try:
+                answer = hurried(seconds).mount(mount_request(jobid=2, target="second"))
+            except RequestTimeoutException:
+                return
+            except RabbitMQException as exc:
+                answer = {"outcome": exc.outcome}
+            assert answer["outcome"] == "not_delivered"
+        raise AssertionError("nothing was handed over")
 
 
 class TestTheLedgersDatabase:

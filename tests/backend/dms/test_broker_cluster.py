@@ -56,7 +56,7 @@ def test_a_node_that_is_away_takes_no_client_and_no_host_with_it(
     both = f"{second.url().rstrip('/')},{first.url()}".replace("%2F", "")
     transport = PikaTransport(both, on_late=lambda *_: None)
     queue = transport.reply_queue
-    assert isinstance(send(transport, 1).wait(30), Replied)
+    assert isinstance(send(transport, 1).wait(60), Replied)
 
     second.stop()
     answered = None
@@ -69,7 +69,7 @@ def test_a_node_that_is_away_takes_no_client_and_no_host_with_it(
             answered = exc
     assert transport.reply_queue != queue
 
-    unsent = send(transport, 3, "on-second").wait(30)
+    unsent = send(transport, 3, "on-second").wait(60)
     assert isinstance(unsent, NotDelivered)
     assert "dms.on-second is on a node of the broker that is away" in unsent.reason
     with pytest.raises(RabbitMQException, match=r"dms\.on-second is on a node .* that is away"):
@@ -77,7 +77,7 @@ def test_a_node_that_is_away_takes_no_client_and_no_host_with_it(
     transport.close()
 
     # It is no evidence that the host is dead, and hides no other host's.
-    where = DmsSettings("Lab", 1, False, ledger_url, first.url(), 5.0)
+    where = DmsSettings("Lab", 1, False, ledger_url, first.url(), 60.0)
     queues, problem = orphans.check_queues(where, ["on-second", "compute-01", "nobody"])
     assert {host: state.exists for host, state in queues.items()} == {
         "compute-01": True,
@@ -94,7 +94,7 @@ def test_a_deleted_reply_queue_is_made_again(
 ) -> None:
     """Whoever clears a broker up takes it for a dead client's; every later mount was unknown."""
     start_responder(rabbitmq_url)
-    client: DMSClient = start_client(rabbitmq_url, timeout=30)
+    client: DMSClient = start_client(rabbitmq_url, timeout=60)
     assert client.mount(mount_request(1))["outcome"] == "replied"
     on_broker(rabbitmq_url, lambda channel: channel.queue_delete(client.transport.reply_queue))
     outcomes = []

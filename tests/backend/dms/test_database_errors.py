@@ -83,7 +83,7 @@ def test_a_job_that_is_not_there_is_refused_before_anything_is_sent(
 ):
     broker = f"memory://{with_jobs[-12:].replace('/', '-')}"
     server = start_responder(broker)
-    with DMSClient(with_jobs, broker, 10) as client:
+    with DMSClient(with_jobs, broker, 60) as client:
         response = client.mount(mount_request(jobid=999_999))
         assert response["outcome"] == "not_delivered"
         assert response["error_msg"].startswith("Job 999999 is not in jobs")
@@ -99,7 +99,7 @@ def test_a_target_that_a_latin1_ledger_cannot_hold_is_refused_before(
     server_ledger.run(mariadb_url, f"ALTER TABLE {TABLE} CONVERT TO CHARACTER SET latin1")
     broker = f"memory://{mariadb_url[-12:]}"
     server = start_responder(broker)
-    with DMSClient(mariadb_url, broker, 10) as client:
+    with DMSClient(mariadb_url, broker, 60) as client:
         response = client.mount(mount_request(target=target))
         assert response["outcome"] == ("replied" if fits else "not_delivered")
         if not fits:
@@ -116,7 +116,7 @@ def test_a_name_longer_than_its_column_is_refused_before(
     server_ledger.run(mariadb_url, f"ALTER TABLE {TABLE} MODIFY backup_target_id VARCHAR(8)")
     broker = f"memory://{mariadb_url[-12:]}"
     server = start_responder(broker)
-    with DMSClient(mariadb_url, broker, 10) as client:
+    with DMSClient(mariadb_url, broker, 60) as client:
         response = client.mount(mount_request(target="123456789"))
     assert response["outcome"] == "not_delivered"
     assert "holds 8 characters" in response["error_msg"]
@@ -149,7 +149,7 @@ def test_a_job_whose_number_its_column_cannot_hold_is_refused_before(
     server_ledger.run(url, f"ALTER TABLE {TABLE} {change}")
     broker = f"memory://{url[-12:]}"
     server = start_responder(broker)
-    with DMSClient(url, broker, 10) as client:
+    with DMSClient(url, broker, 60) as client:
         fits = client.mount(mount_request(jobid=most or 2_147_483_647, target="one"))
         response = client.mount(mount_request(jobid=(most or 400) + 1, target="other"))
     assert fits["outcome"] == "replied"
@@ -167,7 +167,7 @@ def test_what_the_ledger_never_takes_frees_the_pair_and_says_why(
     server_ledger.run(mariadb_url, f"ALTER TABLE {TABLE} ADD CONSTRAINT c CHECK (jobid <> 666)")
     broker = f"memory://{mariadb_url[-12:]}"
     server = start_responder(broker)
-    with DMSClient(mariadb_url, broker, 10, lease=3600.0) as client:
+    with DMSClient(mariadb_url, broker, 60, lease=3600.0) as client:
         with pytest.raises(DatabaseException, match="a rule of its own") as caught:
             client.mount(mount_request(jobid=666))
         assert caught.value.outcome == "unknown"
@@ -184,7 +184,7 @@ def test_a_database_that_is_read_only_for_a_moment_is_waited_for(
 ):
     """As during a failover: the reply has come, and the commit must wait. Never unknown."""
     server = start_responder(f"memory://{mariadb_url[-12:]}")
-    with DMSClient(mariadb_url, f"memory://{mariadb_url[-12:]}", 10) as client:
+    with DMSClient(mariadb_url, f"memory://{mariadb_url[-12:]}", 60) as client:
         refused = threading.Event()
         confirm = client.operations._confirm
 
@@ -212,7 +212,7 @@ def test_a_lenient_server_stores_no_other_value_than_the_one_it_was_given(
         server_ledger.run(url, f"ALTER TABLE {TABLE} MODIFY jobid VARCHAR(4) NOT NULL")
         broker = f"memory://{url[-12:]}"
         start_responder(broker)
-        with DMSClient(url, broker, 10) as client:
+        with DMSClient(url, broker, 60) as client:
             for job in (1, 2):
                 assert client.mount(mount_request(job))["status"] == "success"
             # and a limit of rows that hides the second job would cut its mount off

@@ -57,7 +57,7 @@ def _describe(url: str) -> Any:
 def client(prepared_url: str, start_responder: Callable[..., Any]) -> Iterator[DMSClient]:
     broker = f"memory://{prepared_url[-12:].replace('/', '-')}"
     start_responder(broker)
-    with DMSClient(prepared_url, broker, 10) as made:
+    with DMSClient(prepared_url, broker, 60) as made:
         yield made
 
 
@@ -93,7 +93,7 @@ class TestOnEveryDatabase:
     ):
         before = _describe(prepared_url)
         start_responder("memory://unaltered")
-        with DMSClient(prepared_url, "memory://unaltered", 10) as client:
+        with DMSClient(prepared_url, "memory://unaltered", 60) as client:
             client.mount(mount_request())
             client.unmount(mount_request())
             client.soft_delete_entry(1, "target-1")
@@ -201,12 +201,12 @@ class TestConnecting:
         url = mariadb_url.replace(
             f"{mariadb_server.user}:{mariadb_server.password}", f"{user}:pw-of-test"
         )
-        with DMSClient(url, "memory://no-create", 5) as client:
+        with DMSClient(url, "memory://no-create", 60) as client:
             assert client.get_active_mounts() == []
             with pytest.raises(DatabaseException, match=r"ddl mysql dms_operation"):
                 client.mount(mount_request())
         _load(mariadb_url, (DATA / "dms_operation.mysql.sql").read_text())
-        with DMSClient(url, "memory://no-create?hosts=compute-01", 5) as client:
+        with DMSClient(url, "memory://no-create?hosts=compute-01", 60) as client:
             assert client.mount(mount_request())["status"] == "success"
 
 

@@ -40,8 +40,8 @@ def test_the_broker_keeps_just_the_replies_that_nobody_stored(
     body = json.dumps(mount_request()).encode()
     many = 40
     for number in range(many):
-        call = transport.send("compute-01", body, correlation_id=f"c-{number}", expires=30)
-        result = call.wait(30)
+        call = transport.send("compute-01", body, correlation_id=f"c-{number}", expires=60)
+        result = call.wait(60)
         assert isinstance(result, Replied)
         if number != 7:
             result.keep()

@@ -47,7 +47,7 @@ class TestADeployedLedger:
     def test_is_known_and_used_in_full(self, deployed: str, start_responder: Callable[..., Any]):
         broker = f"memory://{deployed[-12:].replace('/', '-')}"
         server = start_responder(broker)
-        with DMSClient(deployed, broker, 10) as client:
+        with DMSClient(deployed, broker, 60) as client:
             assert client.ledger.shape.name == "ledger of a DMS server"
             assert client.mount(mount_request(jobid=401))["outcome"] == "replied"
             assert client.mount(mount_request(jobid=402))["outcome"] == "shared"
@@ -73,7 +73,7 @@ class TestADeployedLedger:
         )
         broker = f"memory://{any_shape[-12:]}"
         server = start_responder(broker)
-        with DMSClient(any_shape, broker, 10) as client:
+        with DMSClient(any_shape, broker, 60) as client:
             share(client)
         assert server.actions == ["mount", "unmount", "mount"]
 
@@ -85,7 +85,7 @@ class TestADeployedLedger:
         server_ledger.run(any_shape, f"ALTER TABLE {TABLE} MODIFY jobid {kind} NOT NULL")
         broker = f"memory://{any_shape[-12:]}"
         server = start_responder(broker)
-        with DMSClient(any_shape, broker, 10) as client:
+        with DMSClient(any_shape, broker, 60) as client:
             share(client)
             assert {(e.jobid, e.mounted) for e in client.get_ledger_history("target-1")} == {
                 (401, True),
@@ -123,7 +123,7 @@ class TestOneRow:
     ):
         broker = f"memory://{any_shape[-12:]}"
         start_responder(broker)
-        with DMSClient(any_shape, broker, 10) as client:
+        with DMSClient(any_shape, broker, 60) as client:
             for action in (client.mount, client.unmount, client.mount):
                 assert action(mount_request(jobid=401))["status"] == "success"
             [(jobid, mounted, deleted, _updated)] = _rows(any_shape)
@@ -148,7 +148,7 @@ class TestOneRow:
         )
         broker = f"memory://{mariadb_url[-12:]}"
         server = start_responder(broker)
-        with DMSClient(mariadb_url, broker, 10) as client:
+        with DMSClient(mariadb_url, broker, 60) as client:
             assert len(client.get_active_mounts()) == 1
             [entry] = client.get_ledger_history("target-1")
             assert entry.mounted, "of doubled rows the mounted one speaks"

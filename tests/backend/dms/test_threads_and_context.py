@@ -159,11 +159,11 @@ class TestClosing:
             del client
             thread = threading.Thread(target=collect, daemon=True)
             thread.start()
-            thread.join(30)
+            thread.join(60)
         finally:
             gc.enable()
         assert not thread.is_alive()
-        assert closed.wait(30)
+        assert closed.wait(60)
 
 
 def _together(work: Callable[[int], object], count: int) -> None:

@@ -29,7 +29,7 @@ def test_the_ledger_has_months_of_history_and_is_seeded_once(tmp_path: Path):
 def test_agents_answer_in_this_process_and_in_another(tmp_path: Path):
     url = ledger.start(tmp_path).settings["url"]
     broker = dms_agent.start(tmp_path).settings["url"]
-    with DMSClient(url, broker, 20) as client:
+    with DMSClient(url, broker, 60) as client:
         assert client.mount(mount_request(jobid=1, host="compute-07"))["outcome"] == "replied"
         refused = client.mount(mount_request(jobid=1, target=dms_agent.FAILING_TARGET))
         assert "permission denied" in refused["error_msg"]
@@ -40,11 +40,11 @@ def test_agents_answer_in_this_process_and_in_another(tmp_path: Path):
     script = (
         "import sys; from backend.dms.client import DMSClient\n"
         "from tests.fixtures.dms_responder import mount_request\n"
-        "with DMSClient(sys.argv[1], sys.argv[2], 20) as client:\n"
+        "with DMSClient(sys.argv[1], sys.argv[2], 60) as client:\n"
         "    print(client.unmount(mount_request(jobid=1, host='compute-07'))['outcome'])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, url, broker],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "replied"
