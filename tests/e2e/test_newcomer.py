@@ -88,6 +88,7 @@ def test_from_the_sandbox_to_the_first_run_and_its_proof_in_datahub(
 
     settle(page)
     expect(page.get_by_text("The environment Live has no DataHub connection.").last).to_be_visible()
+    settle(page)
     page.keyboard.press("Escape")  # the run's drawer lies over the menu
     expect(page.get_by_role("dialog")).to_have_count(0)
     settle(page)

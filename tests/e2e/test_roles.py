@@ -223,7 +223,10 @@ def test_whoever_may_gets_the_job_done_and_whoever_may_not_is_told(
     person: Person, job: Job
 ) -> None:
     page = person.page
-    page.keyboard.press("Escape")  # the drawer of the last job's run lies over the menu
+    # The drawer of the last job's run lies over the menu; it is drawn anew until that is over.
+    settle(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     tap(page.get_by_role("link", name=job.page, exact=True).last)
     expect(page.get_by_role("heading", name=job.page, exact=True, level=1).last).to_be_visible()
     settle(page)
