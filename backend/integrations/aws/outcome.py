@@ -28,8 +28,9 @@ _PYTHON = re.compile(r"\[ERROR\] (?P<said>[^\W\d][\w.]*(?:: .*)?)[\r\n]+", re.S)
 _TRACEBACK = re.compile(r"(?<=[\r\n])Traceback \(most recent call last\):")
 _UNINDENTED = re.compile(r"[\r\n][^\s]")
 _NODE = re.compile(
-    r"\S+\t(?P<id>[0-9a-f-]{36}|undefined)\tERROR\t"
-    r"(?P<record>(?:Invoke Error|Uncaught Exception|Unhandled Promise Rejection) \t(?P<json>.*))",
+    r"\S+\t(?P<id>[0-9a-f-]{36}|undefined|-)\tERROR\t"
+    r"(?P<record>(?:Invoke Error|Init Error|Uncaught Exception|Unhandled Promise Rejection) \t"
+    r"(?P<json>.*))",
     re.S,
 )
 _NODE_STACK = re.compile(r"[\r\n] {4}at \S")
@@ -106,7 +107,8 @@ def _request_of(record: dict[str, Any]) -> str:
     inner = record.get("record")
     if isinstance(inner, dict):
         return str(inner.get("requestId") or "")
-    return str(record.get("requestId") or record.get("AWSRequestId") or "")
+    named = str(record.get("requestId") or record.get("AWSRequestId") or "")
+    return "" if named == "-" else named  # Node's since 24, outside of any call
 
 
 def _last_error(events: Sequence[str], request_id: str, kind: str) -> str:
@@ -139,15 +141,17 @@ def _python(events: Sequence[str], place: int, request_id: str) -> str:
 def _node(events: Sequence[str], place: int, request_id: str) -> str:
     found = _NODE.match(events[place])
     if found:
-        if found["id"] not in (request_id, "undefined"):
+        if found["id"] not in (request_id or "-", "undefined"):
             return ""
         return _named(json_record(found["json"])) or found["record"].replace("\t", "")
     record = json_record(events[place])
     if record is None or record.get("level") != "ERROR" or _request_of(record) != request_id:
         return ""
     message = record.get("message")
-    # console.error(error) has this form too, but a failed handler prints nothing afterwards.
-    return _named(message) if isinstance(message, dict) and _is_last(events, place) else ""
+    # console.error(error) has this form too, but a failed handler prints nothing afterwards. While
+    # loading, Node itself prints the error once more.
+    last = not request_id or _is_last(events, place)
+    return _named(message) if isinstance(message, dict) and last else ""
 
 
 def _java(events: Sequence[str], place: int, request_id: str) -> str:

@@ -16,7 +16,8 @@ from tests.fixtures.processes import ServerUnavailable
 FUNCTIONS = Path(__file__).parent / "functions"
 INSTALL_SECONDS = 400
 PYTHON_CLIENT = "awslambdaric==4.2.2"
-NODE_CLIENT = "aws-lambda-ric@3.3.0"
+#: Of Node 22 and before, and of Node 24, which has no callbacks any more.
+NODE_CLIENT, NODE24_CLIENT = "aws-lambda-ric@3.3.0", "aws-lambda-ric@4.0.2"
 JAVA_CLIENT = "2.10.1"
 GO_CLIENT = "v1.55.1"
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -46,16 +47,25 @@ def python() -> Client:
 
 
 def node() -> Client:
+    return _node(NODE_CLIENT, "dist/rapid-client.node", "bin/index.mjs")
+
+
+def node24() -> Client:
+    return _node(NODE24_CLIENT, "rapid-client.node", "index.mjs")
+
+
+def _node(package: str, compiled: str, main: str) -> Client:
     npm, program = _program("npm"), _program("node")
 
     def install(folder: Path) -> None:
-        _run([npm, "pack", "--silent", NODE_CLIENT], folder)
+        _run([npm, "pack", "--silent", package], folder)
         _run(["tar", "-xzf", next(folder.glob("*.tgz")).name], folder)
-        (folder / "package" / "dist" / "rapid-client.node").touch()
+        (folder / "package" / compiled).touch()
 
-    client = _cached(NODE_CLIENT.replace("@", "-"), install) / "package" / "bin" / "index.mjs"
+    client = _cached(package.replace("@", "-"), install) / "package" / main
     preload = str(FUNCTIONS / "preload.js")
-    return Client((program, "-r", preload, str(client), "fn.handler"))
+    command = (program, "-r", preload, str(client), "fn.handler")
+    return Client(command, {"_HANDLER": "fn.handler"})
 
 
 def java() -> Client:

@@ -159,6 +159,24 @@ def test_a_platform_status_proves_failure_for_every_runtime(runtime: str, status
     assert judged(runtime, report=report) == Outcome(True, f"{status}: Runtime.ExitError")
 
 
+NODE24 = '{"errorType":"Error","errorMessage":"no table"}'
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        f"2026Z\t-\tERROR\tInit Error \t{NODE24}",
+        f'{{"timestamp":"2026Z","level":"ERROR","requestId":"-","message":{NODE24}}}',
+    ],
+)
+def test_node_24_names_no_call_while_it_loads(printed: str) -> None:
+    """Printed by aws-lambda-ric 4.0.2, which lets Node print the error once more and end."""
+    report = "INIT_REPORT Init Duration: 9 ms\tPhase: invoke\tStatus: error\tError Type: X"
+    at_init = (printed, "Error: no table", "    at fn.js:2:37", "Node.js v24.1.0", report)
+    assert judged("nodejs24.x", before=at_init) == Outcome(True, "Error: no table")
+    assert judged("nodejs24.x", printed, "and on").failed is False
+
+
 def test_a_failure_at_init_stands_before_the_start() -> None:
     report = "INIT_REPORT Init Duration: 9 ms\tPhase: {}\tStatus: error\tError Type: Runtime.X"
     at_invoke = (PYTHON, report.format("init"), PYTHON, report.format("invoke"))
