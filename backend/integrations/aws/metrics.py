@@ -2,7 +2,8 @@
 
 Lambda counts each try in the minute in which it was begun, and only once it has ended: before that
 the minute may hold others alone. One minute with a single try, or whose tries all ended alike,
-tells how a try of it ended; any other tells nothing.
+tells how a try of it ended; any other tells nothing. Where its START is logged early in a minute,
+the minute before counts with it.
 """
 
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from backend.integrations.aws.gateway import function_name
 SYSTEM = "CloudWatch"
 #: Lambda sends its counts once a minute, and CloudWatch shows them a little later.
 COUNTED_AFTER = timedelta(minutes=3)
+#: A function is loaded for ten seconds at most before its START is logged, and was invoked before.
+LOADS = timedelta(seconds=15)
 
 
 def failed(config: AwsConfig, *, function: str, region: str, begun: datetime) -> bool | None:
@@ -22,9 +25,10 @@ def failed(config: AwsConfig, *, function: str, region: str, begun: datetime) ->
 
     Raises AwsDenied without the right cloudwatch:GetMetricStatistics, and the like.
     """
-    minute = begun.replace(second=0, microsecond=0)
+    first, last = ((begun - ago).replace(second=0, microsecond=0) for ago in (LOADS, timedelta()))
     counts = {
-        name: _sum(config, function, region, name, minute) for name in ("Invocations", "Errors")
+        name: _sum(config, function, region, name, first, last + timedelta(minutes=1))
+        for name in ("Invocations", "Errors")
     }
     tries, errors = counts["Invocations"], counts["Errors"]
     if not tries or errors is None:
@@ -35,18 +39,18 @@ def failed(config: AwsConfig, *, function: str, region: str, begun: datetime) ->
 
 
 def _sum(
-    config: AwsConfig, function: str, region: str, metric: str, minute: datetime
+    config: AwsConfig, function: str, region: str, metric: str, since: datetime, until: datetime
 ) -> float | None:
-    """The count of a minute, None when there is none."""
+    """The count of these minutes, None when there is none."""
     with clients.calling(config, SYSTEM, subject=f"the metric {metric}", region=region):
         answer = clients.client(config, "cloudwatch", region=region).get_metric_statistics(
             Namespace="AWS/Lambda",
             MetricName=metric,
             Dimensions=[{"Name": "FunctionName", "Value": function_name(function)}],
-            StartTime=minute,
-            EndTime=minute + timedelta(minutes=1),
+            StartTime=since,
+            EndTime=until,
             Period=60,
             Statistics=["Sum"],
         )
     points = answer.get("Datapoints", [])
-    return float(points[0]["Sum"]) if points else None
+    return float(sum(point["Sum"] for point in points)) if points else None
