@@ -60,6 +60,7 @@ pytest_plugins = [
     "tests.fixtures.portal",
     "tests.fixtures.mounts",
     "tests.fixtures.recipes",
+    "tests.fixtures.breaking_tls",
 ]
 
 

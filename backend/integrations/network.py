@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import ssl
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,17 @@ def chain(exc: BaseException) -> Iterator[BaseException]:
         todo += [getattr(link, name, None) for name in ("reason", "original_exception")]
         todo.append(getattr(link, "kwargs", {}).get("error"))  # botocore's
         todo += [*link.args]
+
+
+def while_connecting(exc: BaseException) -> bool:
+    """Whether TLS failed before a request could be sent, not while its answer was awaited: both
+    are one SSLError of urllib3's, and only where it was raised tells them apart."""
+    return any(
+        frame.name == "connect"
+        for link in chain(exc)
+        if isinstance(link, ssl.SSLError)
+        for frame in traceback.extract_tb(link.__traceback__)
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -6,8 +6,6 @@ OutcomeUnknown is raised and nothing is sent again.
 """
 
 import contextlib
-import ssl
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -237,7 +235,9 @@ def _from_transport(
     if lacking is not None:
         return lacking
     never_sent = b.ConnectTimeoutError | b.EndpointConnectionError | b.ProxyConnectionError
-    if isinstance(exc, never_sent) or (isinstance(exc, b.SSLError) and _while_connecting(exc)):
+    if isinstance(exc, never_sent) or (
+        isinstance(exc, b.SSLError) and network.while_connecting(exc)
+    ):
         asked = str(getattr(exc, "kwargs", {}).get("endpoint_url", ""))
         found = network.explain(exc, system, Place.of(asked or f"{system} in {region}"))
         if found is not None:
@@ -258,17 +258,6 @@ def _from_transport(
             "Correct the mapping rule.",
         )
     return AwsRefused(system, f"{subject}: {_first_line(exc)}", "Check the aws connection.")
-
-
-def _while_connecting(exc: BaseException) -> bool:
-    """Whether TLS failed before a request could be sent, not while its answer was awaited: both
-    are one SSLError of botocore's, and only where it was raised tells them apart."""
-    return any(
-        frame.name == "connect"
-        for link in network.chain(exc)
-        if isinstance(link, ssl.SSLError)
-        for frame in traceback.extract_tb(link.__traceback__)
-    )
 
 
 def _from_settings(exc: Exception, system: str) -> UpstreamError | None:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from backend.integrations import network
+
 _TEXT_LIMIT = 300
 
 # An answer that a proxy gave in the server's place says nothing about whether a write happened.
@@ -27,13 +29,12 @@ CONNECTION: tuple[type[BaseException], ...] = (
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     ConnectionError,
+    ssl.SSLError,
 )
 _NEVER_SENT: tuple[type[BaseException], ...] = (
     socket.gaierror,
-    ssl.SSLError,
     ConnectionRefusedError,
     requests.exceptions.ConnectTimeout,
-    requests.exceptions.SSLError,
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
@@ -42,7 +43,6 @@ _NEVER_SENT: tuple[type[BaseException], ...] = (
     urllib3.exceptions.LocationValueError,
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.SSLError,
 )
 
 
@@ -51,7 +51,7 @@ def may_have_happened(exc: BaseException) -> bool:
     status = status_of(exc)
     if status is not None:
         return status in _UNKNOWN_AFTER_WRITE
-    if find(exc, *_NEVER_SENT):
+    if find(exc, *_NEVER_SENT) or network.while_connecting(exc):
         return False
     return find(exc, *TIMEOUTS, *CONNECTION) is not None
 

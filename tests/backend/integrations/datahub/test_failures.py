@@ -7,15 +7,18 @@ import ssl
 import threading
 import traceback
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
+import requests
 
 from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from backend.core.trust import Trust
-from backend.integrations.datahub import gateway
+from backend.integrations.datahub import causes, gateway
 from backend.integrations.datahub.client import DataHubClient
 from backend.sandbox.datahub import StandIn
 from tests.backend.integrations.datahub.conftest import CUSTOMER, RUN
+from tests.fixtures.breaking_tls import BEGUN, BROKEN_RECORD, PLAIN, Breaking
 from tests.fixtures.certificates import self_signed
 
 SECRET = "planted-secret-7f3a9c"  # marked, and searched for in everything that comes out
@@ -264,3 +267,22 @@ def _nobody_trusts(folder) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*self_signed(folder, "localhost"))
     return context
+
+
+@pytest.mark.parametrize(
+    ("told", "happened"),
+    [
+        ({"then": BROKEN_RECORD}, True),
+        ({"then": PLAIN}, True),
+        ({"within": BEGUN, "then": BROKEN_RECORD}, True),
+        ({"read": False, "then": PLAIN}, False),
+    ],
+)
+def test_tls_that_breaks_after_a_write_was_sent_says_that_it_may_have_happened(
+    breaking_tls: Breaking, told: dict[str, Any], happened: bool
+) -> None:
+    """requests has one SSLError for a failed handshake and for TLS that breaks under the answer."""
+    server = breaking_tls(**told)
+    with pytest.raises(requests.RequestException) as failed:
+        requests.post(server.url, data='{"hello": 1}', verify=str(server.certificate), timeout=60)
+    assert causes.may_have_happened(failed.value) is happened
