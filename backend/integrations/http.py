@@ -10,6 +10,7 @@ import httpx
 
 from backend.core.errors import InvalidInput
 from backend.core.trust import DEFAULT, Trust
+from backend.integrations import http_deadline
 from backend.integrations.network import is_loopback
 
 MAX_REDIRECTS = 3
@@ -29,11 +30,12 @@ def client(
         options["verify"] = False
     elif options.get("verify", True) is True:
         options["verify"] = (trust or DEFAULT).context()
-    return httpx.Client(
+    made = httpx.Client(
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
         trust_env=not is_loopback(urlsplit(address).hostname or ""),
         **options,
     )
+    return http_deadline.bound(made)
 
 
 def send(
@@ -46,7 +48,8 @@ def send(
     redirect is returned. Raises httpx's errors and AnswerTooLarge.
     """
     for _ in range(MAX_REDIRECTS + 1):
-        response = http.send(request, stream=True)
+        with http_deadline.until(until):
+            response = http.send(request, stream=True)
         try:
             following = _next(request, response)
             if following is None:
