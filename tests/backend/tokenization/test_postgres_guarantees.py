@@ -9,9 +9,17 @@ from backend.integrations.postgres.connection import connect
 from backend.integrations.postgres.errors import LockNotAvailable
 from backend.tokenization.detection import Detection
 from backend.tokenization.engines.base import Blocked
-from backend.tokenization.engines.postgres import catalog, inspect, measure, rewrite
+from backend.tokenization.engines.postgres import alter, catalog, inspect, measure, rewrite
 from tests.backend.tokenization.test_postgres_rewrite import plain, run
-from tests.backend.tokenization.world import KEY, TOKENIZER, Recorder, Source, choices, customers
+from tests.backend.tokenization.world import (
+    CUSTOMERS,
+    KEY,
+    TOKENIZER,
+    Recorder,
+    Source,
+    choices,
+    customers,
+)
 from tests.fixtures.database import wait_until_blocked
 
 #: Copies every byte column of every temporary table it can see.
@@ -211,3 +219,36 @@ def test_the_checksum_knows_every_row(source: Source) -> None:
         kept = measure.checksum(cursor, table, ["a"], without={})
         cursor.execute("DELETE FROM t WHERE a = 'x'")
         assert measure.checksum(cursor, table, ["a"]) == kept != whole
+
+
+@pytest.mark.parametrize("way", ["in place, empty", "in place, full", "rewrite", "rewrite, late"])
+def test_a_schema_exchanged_for_another_in_the_middle_writes_into_neither(
+    source: Source, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    # The table's lock lets it pass: a lock keeps the table's name, and not that of its schema.
+    customers(source, rows=2000)
+    monkeypatch.setattr(rewrite, "FIRST_BATCH_BLOCKS", 2)
+    rows = ["INSERT INTO public.customers TABLE old.customers"] if "full" in way else []
+    exchanged: list[str] = []
+
+    def exchange(share: float) -> None:
+        if not exchanged and (share > 0 or "rewrite" in way):
+            exchanged.append(way)
+            source.run(
+                "ALTER SCHEMA public RENAME TO old",
+                "CREATE SCHEMA public",
+                CUSTOMERS,
+                *rows,
+            )
+
+    if way == "rewrite, late":  # between the last look and the statement
+        monkeypatch.setattr(rewrite, "prove_same_bytes", lambda *_: exchange(1.0))
+    control = Recorder(on_progress=None if "late" in way else exchange)
+    with connect(source.settings, source.secrets, lock_timeout=0.5) as connection:
+        run_it = alter.rewrite_table if "rewrite" in way else rewrite.rewrite
+        with pytest.raises(Blocked, match=r"public\.customers was given another name meanwhile"):
+            run_it(connection, source.table("customers"), choices("email"), TOKENIZER, control)
+
+    assert exchanged
+    assert plain(source, "old.customers") == 2000
+    assert plain(source) == (2000 if "full" in way else 0)

@@ -46,6 +46,7 @@ def rewrite_table(
         scanned, changing = _count(cursor, table, names)
         control.progress(0.0, scanned, 0)
         control.check_cancelled()
+        rewrite.require_in_place(cursor, facts.members)
         if changing:
             _alter(cursor, facts, table, names, tokenizer)
             rewrite.require_tokens(cursor, facts, table, names, None)

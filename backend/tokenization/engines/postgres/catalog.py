@@ -36,6 +36,8 @@ SELECT c.oid, c.relkind::text, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
  WHERE n.nspname = %(schema)s AND c.relname = %(table)s
 """
 
+_IN_PLACE = _TABLE + " AND c.oid = %(oid)s"
+
 _SPELT_OTHERWISE = """
 SELECT n.nspname, c.relname
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -339,6 +341,12 @@ def computed_when_read(
     """(schema, table, its virtual generated columns) of what is computed from these columns."""
     found = _rows(cursor, _VIRTUAL, {"oids": oids, "names": names})
     return [(schema, table, columns) for schema, table, columns in found]
+
+
+def is_in_place(cursor: Cursor, member: Member) -> bool:
+    """Whether the table still has its name: a lock keeps its own, and not that of its schema."""
+    about = {"oid": member.oid, "schema": member.schema, "table": member.name}
+    return bool(_rows(cursor, _IN_PLACE, about))
 
 
 def copies(cursor: Cursor, facts: TableFacts, table: TableName) -> tuple[tuple[str, str], ...]:

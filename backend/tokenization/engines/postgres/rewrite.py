@@ -206,6 +206,7 @@ def _batches(
         while first < member.blocks:
             last = min(first + size, member.blocks) if ranged else member.blocks
             began = time.monotonic()
+            require_in_place(cursor, [member])
             try:
                 cursor.execute(
                     staging.update(member, names, first, last)
@@ -313,6 +314,7 @@ def require_tokens(
     A trigger can undo, swallow or alter what was written; a token in lower case still looks like
     one, so the content is compared with `expected` where there is code that could do that.
     """
+    require_in_place(cursor, facts.members)
     advice = "Disable it for the run, or leave its columns out."
     left = measure.count_plain(cursor, table, names, held)
     if left and facts.triggers:
@@ -331,6 +333,17 @@ def require_tokens(
             f"Nothing was changed: a trigger on {table} altered the tokens while they were written "
             f"(to lower case, for example). {advice}"
         )
+
+
+def require_in_place(cursor: Cursor, members: Sequence[Member]) -> None:
+    """Raise Blocked where a name means another table now than the one that is locked: schemas
+    that are exchanged for each other wait for nobody."""
+    for member in members:
+        if not catalog.is_in_place(cursor, member):
+            raise Blocked(
+                f"Nothing was changed: {member.schema}.{member.name} was given another name "
+                "meanwhile, or its schema was; preview it again."
+            )
 
 
 def _require_readable(cursor: Cursor, facts: TableFacts, names: list[str]) -> None:
