@@ -39,5 +39,6 @@ def age(row: IngestionRun) -> timedelta:
 
 
 def limit(row: IngestionRun) -> timedelta:
-    """How long its function may take."""
-    return timedelta(seconds=row.timeout_seconds or LAMBDA_LIMIT)
+    """How long its function may take; a durable one no longer than any other where it is held."""
+    seconds = row.timeout_seconds or LAMBDA_LIMIT
+    return timedelta(seconds=min(seconds, LAMBDA_LIMIT) if row.invocation == "sync" else seconds)

@@ -134,6 +134,8 @@ def read_steps(events: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
             name = event["stateEnteredEventDetails"]["name"]
             began = event["timestamp"].astimezone(UTC)
             steps[event["id"]] = Step(name, kind.removesuffix("StateEntered"), "running", began)
+        elif kind == "ExecutionRedriven":
+            _go_on(steps)
         elif kind.startswith("Execution"):
             _end_all(steps, event)
         else:
@@ -172,7 +174,7 @@ def _told(step: Step, event: Mapping[str, Any], kind: str) -> Step:
 
 
 def _end_all(steps: dict[int, Step], event: Mapping[str, Any]) -> None:
-    """The execution ended: what was still open ended with it. A redrive begins anew."""
+    """The execution ended: what was still open ended with it."""
     kind = str(event["type"])
     ended = {"ExecutionSucceeded": "succeeded", "ExecutionAborted": "cancelled"}
     status = ended.get(kind, "failed" if kind.endswith(_FAILURES) else "")
@@ -186,6 +188,14 @@ def _end_all(steps: dict[int, Step], event: Mapping[str, Any]) -> None:
             step = replace(step, error=storable(str(details.get("error") or "")))
             step = replace(step, cause=storable(str(details.get("cause") or "")))
         steps[entered] = replace(step, status=status, finished_at=at)
+
+
+def _go_on(steps: dict[int, Step]) -> None:
+    """A redrive goes on in the steps with which the execution ended, those around them included;
+    their events name the same `…StateEntered`."""
+    for entered, step in steps.items():
+        if step.status in ("failed", "cancelled"):
+            steps[entered] = replace(step, status="running", finished_at=None)
 
 
 def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -93,6 +93,18 @@ def test_its_status_is_the_executions(
     assert seen.execution_arn == ARN
 
 
+@pytest.mark.parametrize(("invocation", "settled"), [("sync", True), ("async", False)])
+def test_a_held_one_that_was_lost_keeps_its_dataset_no_longer_than_it_can_be_held(
+    run: RunView, database: Database, invocation: str, settled: bool
+) -> None:
+    with database.write() as session:
+        lost = update(IngestionRun).values(
+            status="unknown", execution_arn="", invocation=invocation, timeout_seconds=86_400
+        )
+        session.execute(lost)
+    assert _look(database, run.run_id, minutes=20).settled is settled
+
+
 def test_one_that_is_not_shown_yet_is_asked_for_again(look: Callable[..., RunView]) -> None:
     missing = AwsNotFound("AWS Lambda", "no such", "Look.")
     assert (look(missing).status, look(missing).settled) == ("accepted", False)

@@ -62,6 +62,21 @@ def test_a_stop_cancels_what_was_open() -> None:
     assert (last.state, last.status, last.finished_at) == ("B", "cancelled", at)
 
 
+def test_a_redrive_goes_on_in_the_steps_that_failed() -> None:
+    """In the form of AWS's documentation; the engine of the recording knows no redrive."""
+    at = EVENTS[9]["timestamp"] + timedelta(seconds=1)
+    ended = {"id": 11, "previousEventId": 0, "type": "ExecutionTimedOut", "timestamp": at}
+    again = {"id": 12, "previousEventId": 11, "type": "ExecutionRedriven", "timestamp": at}
+    told = steps([*EVENTS[:10], ended, again])
+    assert [(step.state, step.status, step.finished_at) for step in told if step.state != "A"] == [
+        ("Load", "succeeded", told[0].finished_at), ("Choose", "succeeded", told[1].finished_at),
+        ("Both", "running", None), ("B", "running", None),
+    ]  # fmt: skip
+    done = {"id": 13, "previousEventId": 12, "type": "ExecutionSucceeded", "timestamp": at}
+    last = steps([*EVENTS[:10], ended, again, done])[-1]
+    assert (last.state, last.status, last.finished_at) == ("B", "succeeded", at)
+
+
 def test_the_states_know_where_they_lead() -> None:
     states = {state.name: state for state in executions.read_states(RECORDED["definition"])}
     assert states["Choose"].following == (("Both", "otherwise"), ("Bad", "choice"))
