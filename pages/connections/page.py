@@ -116,7 +116,7 @@ first = checklist_view.draw(environment, jobs, admin=may_write)
 with st.expander("All connections of all environments") if first else st.container():
     matrix.draw(calls.read(health.overview))
 environment = toolbar(known, may_test=may_test, admin=may_write)
-all_results(environment)
+results = st.container()
 waiting.draw("connections", environment.name)
 if not environment.trust.verify:
     st.warning(
@@ -137,3 +137,5 @@ with right:
     kind_panel.draw(views[chosen], latest.get(chosen), jobs, may_test=may_test, admin=may_write)
 if may_write:
     environments_form.dialogs(environment, known)
+with results:  # tested when all else is drawn
+    all_results(environment)

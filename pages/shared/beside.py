@@ -44,18 +44,27 @@ class Asked:
     """One question. about: what it is asked of; answer: once there is one; former: what is shown
     until then; waited_for: the script has given it a moment, or is not to."""
 
-    def __init__(self, about: Any, question: Question[Any], *, wait_for: bool = True) -> None:
+    def __init__(self, about: Any, question: Question[Any], *, is_later: bool = False) -> None:
         # Here, in the page's own thread: the other one does not know who is signed in.
-        function = question.begun() if isinstance(question, Bound) else question
+        self._function = question.begun() if isinstance(question, Bound) else question
         self.about, self.stop, self.answer = about, stopping.Stop(), Future[Any]()
         self.began = self.looked = time.monotonic()
-        self.waited_for, self.begins_to_be_drawn = not wait_for, False
+        self.waited_for, self.begins_to_be_drawn = is_later, False
+        self._is_started = False
         self.former: Future[Any] | None = None
+        if not is_later:
+            self.start()
+
+    def start(self) -> None:
+        """Once, however often it is called."""
+        if self._is_started:
+            return
+        self._is_started = True
         with _lock:
             _under_way.add(self)
         context = copy_context()
         threading.Thread(
-            target=context.run, args=(self._run, function), name="beside", daemon=True
+            target=context.run, args=(self._run, self._function), name="beside", daemon=True
         ).start()
 
     def _run(self, function: Callable[[], Any]) -> None:
@@ -94,6 +103,7 @@ def ask(
     else:
         asked.begins_to_be_drawn = True
         _live(key)
+        asked.start()
     return None
 
 
@@ -179,14 +189,15 @@ def begin(
     page's script ends at the next thing it draws when the browser sends something else, and what
     it was about to show of the click would be lost.
 
-    told_at_once: of what says how far it is, that is drawn and not waited for.
+    told_at_once: of what says how far it is, that is drawn and not waited for. It starts where it
+    is drawn, at the end of the page: many answers at a time would slow the script down.
     """
-    _begin(key, about, question, wait_for=not told_at_once)
+    _begin(key, about, question, is_later=told_at_once)
 
 
-def _begin(key: str, about: Hashable, question: Question[Any], *, wait_for: bool = True) -> Asked:
+def _begin(key: str, about: Hashable, question: Question[Any], *, is_later: bool = False) -> Asked:
     _stop_the_forgotten(st.session_state.get(key))
-    asked = st.session_state[key] = Asked(about, question, wait_for=wait_for)
+    asked = st.session_state[key] = Asked(about, question, is_later=is_later)
     return asked
 
 

@@ -189,3 +189,41 @@ def _until_answered(page: AppTest) -> list[str]:
     asked: Any = page.session_state["thing"]
     asked.answer.exception(timeout=60)
     return _said(page.run())
+
+
+def _told_at_once() -> None:
+    import streamlit as st
+
+    from pages.shared import beside
+
+    order, question = st.session_state.order, st.session_state.ask
+    st.button(
+        "Go",
+        key="go",
+        on_click=beside.begin,
+        args=("thing", 1, question),
+        kwargs={"told_at_once": True},
+    )
+    order.append("drawn")
+    if "thing" in st.session_state:
+        beside.ask("thing", 1, question)
+
+
+def test_what_is_told_at_once_starts_behind_the_page_and_is_not_waited_for() -> None:
+    order: list[str] = []
+    go = threading.Event()
+
+    def question() -> int:
+        order.append("asked")
+        assert go.wait(60)
+        return 7
+
+    app = AppTest.from_function(_told_at_once, default_timeout=60)
+    app.session_state["order"], app.session_state["ask"] = order, question
+    app.run()
+    order.clear()
+    app.button(key="go").click().run()  # returns although nobody has let it go
+    assert "Stop" in [button.label for button in app.button]
+    go.set()
+    assert app.session_state["thing"].answer.result(60) == 7
+    assert order == ["drawn", "asked"]
