@@ -6,9 +6,10 @@ import pytest
 
 from backend.core.database import Database
 from backend.integrations.postgres.connection import connect
+from backend.integrations.postgres.deadline import NoAnswer
 from backend.integrations.postgres.errors import LockNotAvailable
 from backend.tokenization.detection import Detection
-from backend.tokenization.engines.base import Blocked
+from backend.tokenization.engines.base import Blocked, CommitUnknown
 from backend.tokenization.engines.postgres import alter, catalog, inspect, measure, rewrite
 from tests.backend.tokenization.test_postgres_rewrite import plain, run
 from tests.backend.tokenization.world import (
@@ -252,3 +253,12 @@ def test_a_schema_exchanged_for_another_in_the_middle_writes_into_neither(
     assert exchanged
     assert plain(source, "old.customers") == 2000
     assert plain(source) == (2000 if "full" in way else 0)
+
+
+def test_a_commit_that_waits_for_its_standby_is_told_as_one_without_an_answer() -> None:
+    class Connection:
+        def commit(self) -> None:
+            raise NoAnswer(1_830)
+
+    with pytest.raises(CommitUnknown, match="not answered within 1,830 seconds; the server may be"):
+        rewrite.commit(Connection())  # type: ignore[arg-type]

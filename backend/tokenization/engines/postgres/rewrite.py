@@ -14,6 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from backend.core.errors import UpstreamError
 from backend.integrations.postgres.connection import Connection, sql
+from backend.integrations.postgres.deadline import NoAnswer
 from backend.integrations.postgres.errors import SYSTEM, LockNotAvailable, is_lost
 from backend.tokenization.detection import Detection
 from backend.tokenization.engines.base import (
@@ -368,7 +369,11 @@ def commit(connection: Connection) -> None:
         connection.commit()
     except psycopg2.Error as exc:
         if is_lost(exc):
-            raise CommitUnknown(
-                SYSTEM, "the connection broke while the changes were being committed"
-            ) from exc
+            cause = "the connection broke while the changes were being committed"
+            if isinstance(exc, NoAnswer):
+                cause = (
+                    f"the COMMIT was not answered within {exc.seconds:,.0f} seconds; the server "
+                    "may be waiting for a synchronous standby"
+                )
+            raise CommitUnknown(SYSTEM, cause) from exc
         raise
