@@ -4,21 +4,61 @@ Streamlit folds what is asked of a script until it comes to it into one run, of 
 that came last. A link clicked in the moment in which the script draws itself anew (`st.rerun`, a
 fragment's timer) led nowhere, and what was clicked in the moment in which it ended (`st.stop`) was
 dropped. Whether it was asked by a person is known by the thread: theirs comes from the event loop.
+
+Nor is a press given up for what comes after it. Where a slow line or server brings two clicks at
+once, Streamlit begins with the second: who saved and went on to another page had saved nothing.
 """
 
+import asyncio
+import time
+import weakref
+from collections import deque
 from dataclasses import replace
 
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner import (
     RerunData,
     StopException,
     get_script_run_ctx,
     script_runner,
 )
-from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
+from streamlit.runtime.scriptrunner_utils.script_requests import (
+    ScriptRequest,
+    ScriptRequests,
+    ScriptRequestType,
+    _has_active_trigger_value,
+)
+
+#: Seconds that what comes after a press waits for its run, which may be a long one.
+PATIENCE = 2.0
+_POLL_SECONDS = 0.01
 
 
 class PersonFirst(ScriptRequests):
-    """The requests to a session's script."""
+    """The requests to a session's script. is_pressed: a button's press waits or is at work."""
+
+    _at_work = False
+
+    @property
+    def is_pressed(self) -> bool:
+        waits = self._state is ScriptRequestType.RERUN and _holds_press(self._rerun_data)
+        return waits or self._at_work
+
+    def on_scriptrunner_ready(self) -> ScriptRequest:
+        begins = super().on_scriptrunner_ready()
+        self._begin(begins)
+        return begins
+
+    def on_scriptrunner_yield(self) -> ScriptRequest | None:
+        begins = super().on_scriptrunner_yield()
+        if begins is not None:
+            self._begin(begins)
+        return begins
+
+    def _begin(self, request: ScriptRequest) -> None:
+        is_run = request.type is ScriptRequestType.RERUN
+        self._at_work = is_run and _holds_press(request.rerun_data)
 
     def _request_rerun_locked(self, new_data: RerunData) -> bool:
         waits = self._rerun_data if self._state is ScriptRequestType.RERUN else None
@@ -52,5 +92,38 @@ class PersonFirst(ScriptRequests):
         super().request_stop()
 
 
+def _holds_press(data: RerunData) -> bool:
+    states = data.widget_states
+    return states is not None and any(map(_has_active_trigger_value, states.widgets))
+
+
+_request = AppSession.request_rerun
+#: What came after a press, with the time until which it waits.
+_waiting: weakref.WeakKeyDictionary[AppSession, deque[tuple[ClientState | None, float]]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _request_in_turn(session: AppSession, client_state: ClientState | None) -> None:
+    waiting = _waiting.setdefault(session, deque())
+    waiting.append((client_state, time.monotonic() + PATIENCE))
+    if len(waiting) == 1:
+        _go_on(session)
+
+
+def _go_on(session: AppSession) -> None:
+    waiting = _waiting[session]
+    while waiting:
+        client_state, until = waiting[0]
+        requests = session._scriptrunner and session._scriptrunner._requests
+        is_pressed = isinstance(requests, PersonFirst) and requests.is_pressed
+        if is_pressed and time.monotonic() < until:
+            asyncio.get_running_loop().call_later(_POLL_SECONDS, _go_on, session)
+            return
+        waiting.popleft()
+        _request(session, client_state)
+
+
 #: Where its runner takes the class from.
 vars(script_runner)["ScriptRequests"] = PersonFirst
+AppSession.request_rerun = _request_in_turn  # type: ignore[method-assign, assignment]  # ours

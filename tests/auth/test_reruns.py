@@ -1,5 +1,6 @@
 """A click in the moment in which a page's script draws itself anew, or ends, is not lost."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ from unittest.mock import MagicMock
 
 import pytest
 import streamlit as st
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime import Runtime
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 from streamlit.runtime.scriptrunner import script_runner as module
@@ -17,6 +20,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 from streamlit.runtime.state import SafeSessionState, SessionState
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
+from auth import reruns
 from auth.reruns import PersonFirst
 
 #: What the script below does in its first run, and where its runs have been.
@@ -116,7 +120,69 @@ def test_a_session_that_ends_does_not_go_on_for_a_click(runner) -> None:
     made.join()
 
 
+PRESS = WidgetStates(widgets=[WidgetState(id="save", trigger_value=True)])
+
+
+class Waits:
+    """A session's runner which has not come to the press yet. asked: what it was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self.requests = PersonFirst()
+        self._scriptrunner = SimpleNamespace(_requests=self.requests)
+        self.requests.request_rerun(RerunData(widget_states=PRESS))
+        monkeypatch.setattr(reruns, "_request", lambda _self, state: self.asked.append(state))
+
+    def click(self, what: str) -> None:
+        reruns._request_in_turn(self, what)  # type: ignore[arg-type]
+
+    async def until(self, asked: list[str]) -> None:
+        async with asyncio.timeout(60):
+            while self.asked != asked:
+                await asyncio.sleep(0.001)
+
+
+def test_what_comes_after_a_press_waits_until_that_was_carried_out(monkeypatch) -> None:
+    monkeypatch.setattr(reruns, "PATIENCE", 600.0)
+    session = Waits(monkeypatch)
+
+    async def clicks() -> None:
+        session.click("a link")
+        session.click("another")
+        assert session.requests.on_scriptrunner_ready().rerun_data.widget_states == PRESS
+        await asyncio.sleep(0.05)
+        assert session.asked == []
+        session.requests.on_scriptrunner_ready()  # the run is over
+        await session.until(["a link", "another"])
+        session.click("a third")
+        assert session.asked[2:] == ["a third"], "nothing waits any more"
+
+    asyncio.run(clicks())
+
+
+def test_a_press_whose_run_takes_long_is_not_waited_for_without_end(monkeypatch) -> None:
+    monkeypatch.setattr(reruns, "PATIENCE", 0.1)
+    session = Waits(monkeypatch)
+
+    async def clicks() -> None:
+        session.click("a link")
+        await session.until(["a link"])
+
+    asyncio.run(clicks())
+    assert session.requests.is_pressed
+
+
+def test_nothing_waits_for_a_field(monkeypatch) -> None:
+    session = Waits(monkeypatch)
+    typed = WidgetStates(widgets=[WidgetState(id="name", string_value="x")])
+    session._scriptrunner._requests = field = PersonFirst()
+    field.request_rerun(RerunData(widget_states=typed))
+    session.click("a link")
+    assert session.asked == ["a link"]
+
+
 def test_every_session_of_the_portal_has_it() -> None:
     import app
 
     assert app.auth.reruns.PersonFirst is vars(module)["ScriptRequests"]
+    assert AppSession.request_rerun is reruns._request_in_turn
