@@ -1,4 +1,4 @@
-"""A server process that stands still (SIGSTOP): its kernel keeps the connection, nobody answers.
+"""A server that stands still (SIGSTOP, or without the standby that its commits wait for).
 
 The run ends in words after the client's own deadline; what it says stays true when the server
 moves again.
@@ -18,8 +18,9 @@ import pytest
 from backend.core.errors import UpstreamTimeout
 from backend.integrations.postgres import connection, deadline
 from backend.tokenization import execution, reconcile
-from backend.tokenization.engines.postgres import engine
+from backend.tokenization.engines.postgres import catalog, engine
 from backend.tokenization.schemas import RunState
+from tests.backend.tokenization.test_postgres_inspect import report
 from tests.backend.tokenization.test_reconcile import plain
 from tests.backend.tokenization.world import Source, World, customers
 from tests.fixtures.servers import of_its_own
@@ -151,3 +152,29 @@ def test_an_answer_in_time_leaves_no_watch_behind(source: Source) -> None:
             cursor.execute("SELECT * FROM nothing_here")
         quick.rollback()
         assert threading.active_count() == before
+
+
+def set_standbys(source: Source, names: str) -> None:
+    source.run(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'", "SELECT pg_reload_conf()")
+    told_by = time.monotonic() + 60
+    while source.column("SHOW synchronous_standby_names") != [names]:
+        assert time.monotonic() < told_by, "the server did not read its settings"
+        time.sleep(0.05)
+
+
+def test_a_commit_that_would_wait_for_a_standby_that_is_away_is_refused_before(
+    source: Source,
+) -> None:
+    """The run would keep writers out of the table for as long as it waits."""
+    customers(source, rows=10)
+    local = {"options": "-c synchronous_commit=local"}
+    assert report(source, "customers", "email").blockers == ()
+    set_standbys(source, "away")
+    try:
+        (blocker,) = report(source, "customers", "email").blockers
+        assert "synchronous standby" in blocker
+        with source.connection(**local) as connection, connection.cursor() as cursor:
+            assert not catalog.read(cursor, source.table("customers")).server.lacks_standby
+    finally:
+        set_standbys(source, "")
+    assert report(source, "customers", "email").blockers == ()

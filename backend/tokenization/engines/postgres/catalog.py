@@ -24,7 +24,9 @@ _SERVER = """
 SELECT pg_catalog.current_setting('server_version_num')::int,
        pg_catalog.current_setting('server_encoding'),
        pg_catalog.pg_is_in_recovery(),
-       pg_catalog.current_setting('default_transaction_read_only') = 'on',
+       pg_catalog.current_setting('synchronous_standby_names') <> ''
+           AND pg_catalog.current_setting('synchronous_commit') NOT IN ('off', 'local')
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_replication),
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),
        current_user::text,
        pg_catalog.current_setting('block_size')::int
@@ -312,7 +314,7 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
         publication_without_identity=publication[0][0] if publication else "",
         published_in_part=tuple(partly),
         row_filters=tuple(_rows(cursor, reach.ROW_FILTERS, about)) if partial else (),
-        copies=_copies(cursor, about["oids"], table),
+        copies=copies(cursor, about["oids"], table),
         rewriting=_rewriting(cursor, about),
         lock_holders=lock_holders(cursor, about["oids"]),
         user_code=tuple(_rows(cursor, _USER_CODE, about)),
@@ -349,12 +351,8 @@ def is_in_place(cursor: Cursor, member: Member) -> bool:
     return bool(_rows(cursor, _IN_PLACE, about))
 
 
-def copies(cursor: Cursor, facts: TableFacts, table: TableName) -> tuple[tuple[str, str], ...]:
-    """(what, its name): where plain values go or stay apart from the table, as of now."""
-    return _copies(cursor, [member.oid for member in facts.members], table)
-
-
-def _copies(cursor: Cursor, oids: list[int], table: TableName) -> tuple[tuple[str, str], ...]:
+def copies(cursor: Cursor, oids: list[int], table: TableName) -> tuple[tuple[str, str], ...]:
+    """(what, its name): where plain values go or stay apart from the tables, as of now."""
     return tuple(_rows(cursor, reach.COPIES, {"oids": oids, "table": table.table}))
 
 

@@ -89,7 +89,7 @@ class ServerFacts:
     version: int
     encoding: str
     replica: bool
-    read_only: bool
+    lacks_standby: bool  # a commit waits for one, and none is connected
     may_use_temp: bool
     user: str
     block_size: int

@@ -75,12 +75,11 @@ def _still_there(
     rows = measure.count_plain(cursor, table, names) if names else 0
     if rows:
         left.append(f"{rows:,} rows of {table} hold a plain value again")
-    cursor.execute(_DEAD, {"oids": [member.oid for member in facts.members]})
+    oids = [member.oid for member in facts.members]
+    cursor.execute(_DEAD, {"oids": oids})
     dead = int((cursor.fetchone() or (0,))[0])
     if dead:
-        holders = [
-            name for what, name in catalog.copies(cursor, facts, table) if what == "snapshot"
-        ]
+        holders = [name for what, name in catalog.copies(cursor, oids, table) if what == "snapshot"]
         why = f"; kept by {', '.join(holders)}" if holders else ""
         left.append(f"VACUUM could not remove {dead:,} dead row versions of {table}{why}")
     quoted = [name for name in names if _in_statistics(cursor, facts, name)]

@@ -98,6 +98,12 @@ def _server_blockers(facts: TableFacts, scheme: Scheme) -> list[str]:
         found.append("The server is older than PostgreSQL 12.")
     if server.replica:
         found.append("The server is a read replica; point the connection at the primary.")
+    if server.lacks_standby:
+        found.append(
+            "The server commits only with a synchronous standby (synchronous_standby_names), and "
+            "none is connected: the run would keep writers out and its commit would wait. Connect "
+            "the standby first."
+        )
     if server.encoding == "SQL_ASCII":
         found.append(
             "The database's encoding is SQL_ASCII, so the bytes of its texts are not known to be "
