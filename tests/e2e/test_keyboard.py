@@ -21,9 +21,9 @@ def reach(page: Page, what: Locator) -> None:
     settle(page)
     _, plain = looks(what)
     for _ in range(MOST_STOPS):
-        settle(page)
         # A page that is redrawn drops the focus for a moment.
         if what.last.evaluate("box => box.matches(':focus-visible')"):
+            settle(page)
             focused, now = looks(what)
             if focused:
                 assert now != plain, f"nobody sees that {what} has the focus"
