@@ -166,7 +166,7 @@ def test_a_program_that_ends_without_closing_leaves_none_either(
         replies_kept_by_the_broker(rabbitmq_url, ended.stdout.strip())
 
 
-def test_what_was_said_to_be_not_delivered_is_not_published_when_its_look_comes_back() -> None:
+def test_what_was_said_to_be_not_delivered_is_not_published_when_its_check_comes_back() -> None:
     """A broker that blocks between look and publish answers the look once it is free again."""
     told: list[NotDelivered] = []
     transport = PikaTransport.__new__(PikaTransport)
@@ -179,7 +179,7 @@ def test_what_was_said_to_be_not_delivered_is_not_published_when_its_look_comes_
     transport._refuse_unpublished("the broker takes no requests at the moment")
     told.append(request.call.result(0))  # type: ignore[arg-type]
     assert told[0].reason == "the broker takes no requests at the moment"
-    assert not request.looked(QueueState(True, 1, 0))
+    assert not request.checked(QueueState(True, 1, 0))
     assert not request.published
 
 
