@@ -112,16 +112,18 @@ def _request_in_turn(session: AppSession, client_state: ClientState | None) -> N
 
 
 def _go_on(session: AppSession) -> None:
+    """With the first that waits, or later; whatever becomes of it, with the next."""
     waiting = _waiting[session]
-    while waiting:
-        client_state, until = waiting[0]
-        requests = session._scriptrunner and session._scriptrunner._requests
-        is_pressed = isinstance(requests, PersonFirst) and requests.is_pressed
-        if is_pressed and time.monotonic() < until:
-            asyncio.get_running_loop().call_later(_POLL_SECONDS, _go_on, session)
-            return
-        waiting.popleft()
-        _request(session, client_state)
+    client_state, until = waiting[0]
+    requests = session._scriptrunner and session._scriptrunner._requests
+    is_pressed = isinstance(requests, PersonFirst) and requests.is_pressed
+    if is_pressed and time.monotonic() < until:
+        asyncio.get_running_loop().call_later(_POLL_SECONDS, _go_on, session)
+        return
+    waiting.popleft()
+    if waiting:
+        asyncio.get_running_loop().call_soon(_go_on, session)
+    _request(session, client_state)
 
 
 #: Where its runner takes the class from.

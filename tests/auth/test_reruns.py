@@ -160,6 +160,29 @@ def test_what_comes_after_a_press_waits_until_that_was_carried_out(monkeypatch) 
     asyncio.run(clicks())
 
 
+def test_what_cannot_be_begun_keeps_nothing_behind_it(monkeypatch) -> None:
+    """No thread can be started at times; the page must answer to the next click all the same."""
+    session = Waits(monkeypatch)
+
+    def request(_self: object, state: str) -> None:
+        if state == "in vain":
+            raise RuntimeError("can't start new thread")
+        session.asked.append(state)
+
+    async def clicks() -> None:
+        session.click("in vain")
+        session.click("a link")
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        session.requests.on_scriptrunner_ready()
+        session.requests.on_scriptrunner_ready()
+        await session.until(["a link"])
+        session.click("another")
+        await session.until(["a link", "another"])
+
+    monkeypatch.setattr(reruns, "_request", request)
+    asyncio.run(clicks())
+
+
 def test_a_press_whose_run_takes_long_is_not_waited_for_without_end(monkeypatch) -> None:
     monkeypatch.setattr(reruns, "PATIENCE", 0.1)
     session = Waits(monkeypatch)
