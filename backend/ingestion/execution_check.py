@@ -1,5 +1,6 @@
 """One status check of an execution: of a state machine, or of a durable function."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,22 +46,11 @@ def execution(config: AwsConfig, row: IngestionRun) -> Observation:
         return _not_described(row, exc, "states:DescribeExecution", UNDESCRIBED)
     if _before_the_redrive(row, told):
         return Observation()
-    status = _EXECUTION.get(told.status, "unknown")
     by = row.stop_requested_by if told.status == "ABORTED" else None
     public = f"Step Functions says {told.status}."
     public += f" {by} asked for it." if by else ""
     public += f" It was redriven {_times(told.redrives)}." if told.redrives else ""
-    why = _cut(": ".join(part for part in (told.error, told.cause) if part))
-    return Observation(
-        status=status,
-        detail=f"{public} {why}".strip(),
-        public_detail=public,
-        settled=status in ("succeeded", "failed"),
-        execution_arn=arn,
-        attempts=1 + told.redrives,
-        started_at=told.started_at,
-        finished_at=told.stopped_at,
-    )
+    return replace(_observed(told, public), execution_arn=arn, attempts=1 + told.redrives)
 
 
 def durable(config: AwsConfig, row: IngestionRun) -> Observation:
@@ -75,8 +65,11 @@ def durable(config: AwsConfig, row: IngestionRun) -> Observation:
         return Observation("unknown", sentence, sentence, settled=True)
     except AwsDenied as exc:
         return _not_described(row, exc, "lambda:GetDurableExecution", limit(row))
+    return _observed(told, f"Lambda says {told.status} of the durable execution.")
+
+
+def _observed(told: Execution, public: str) -> Observation:
     status = _EXECUTION.get(told.status, "unknown")
-    public = f"Lambda says {told.status} of the durable execution."
     why = _cut(": ".join(part for part in (told.error, told.cause) if part))
     return Observation(
         status=status,
