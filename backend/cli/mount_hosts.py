@@ -62,7 +62,7 @@ def verify_host(
     plan = cli.read(service.plan, environment=environment, host=host)
     if not yes:
         rows = [[entry.jobid, entry.target, entry.expected] for entry in plan.entries]
-        text = cli.table(["Backup job", "Target", "The ledger says"], rows)
+        text = cli.table(["Backup job", "Target", "Ledger says"], rows)
         ask = plan.refused or "With --yes the host's server is asked about each."
         cli.emit(plan, json, f"{text}\n{ask}")
         return

@@ -81,10 +81,7 @@ def _verify(wanted: Wanted, host: str) -> None:
             st.error(escape(plan.refused))
             return
         st.dataframe(
-            [
-                {"Target": e.target, "Backup job": e.jobid, "The ledger says": e.expected}
-                for e in shown
-            ],
+            [{"Target": e.target, "Backup job": e.jobid, "Ledger says": e.expected} for e in shown],
             hide_index=True,
             height=tables.height(len(shown), whole=False),
             alt="What the server is asked about",
