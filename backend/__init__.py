@@ -1,3 +1,3 @@
 """Steward Portal without its browser side: domains, integrations, jobs, REST and CLI."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
