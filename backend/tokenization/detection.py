@@ -9,6 +9,7 @@ from backend.integrations.datahub.schemas import Dataset
 from backend.tokenization import patterns as rules
 from backend.tokenization import tags
 from backend.tokenization.patterns import Patterns
+from backend.tokenization.schemas import ColumnChoice
 from backend.tokenization.sources import Source, datahub_client
 
 CHOSEN = "chosen by name"
@@ -32,11 +33,21 @@ class CatalogView:
 
 @dataclass(frozen=True)
 class Detection:
-    """Columns with their reasons; `suggested` (likely) and `possible` need a person's tick."""
+    """Columns with their reasons; `suggested` (likely) and `possible` need a person's tick.
+    places: where the chosen ones were when the run was asked for, as `ColumnChoice` keeps it."""
 
     chosen: Mapping[str, str] = field(default_factory=dict)
     suggested: Mapping[str, str] = field(default_factory=dict)
     possible: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, choices: Sequence[ColumnChoice]) -> "Detection":
+        """What a run was asked to take."""
+        return cls(
+            chosen={choice.name: choice.reason for choice in choices},
+            places={choice.name: choice.place for choice in choices},
+        )
 
 
 def look_up(source: Source) -> CatalogView:

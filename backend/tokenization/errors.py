@@ -37,6 +37,16 @@ class NotConfirmed(InvalidInput):
         super().__init__(f"Type the table's name, {table}, to confirm this run.")
 
 
+class AnotherTable(Conflict):
+    """What a person saw and what bears the name now are not the same."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(
+            f"Nothing was started: {table} is not what was previewed; it was made anew or altered, "
+            "or a column's name was given to another one. Preview it again."
+        )
+
+
 class ChangedSinceAsked(Conflict):
     """A queued run does what was asked for, or nothing."""
 

@@ -40,7 +40,10 @@ def choices(row: TokenizationRun) -> tuple[ColumnChoice, ...]:
 
 def _choices(columns: Sequence[Mapping[str, Any]], scheme: str) -> tuple[ColumnChoice, ...]:
     return tuple(
-        ColumnChoice(each["name"], each["reason"], each.get("scheme") or scheme) for each in columns
+        ColumnChoice(
+            each["name"], each["reason"], each.get("scheme") or scheme, each.get("place", "")
+        )
+        for each in columns
     )
 
 

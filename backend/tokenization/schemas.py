@@ -96,11 +96,14 @@ class TableName:
 
 @dataclass(frozen=True)
 class ColumnChoice:
-    """A column that a run shall rewrite, and why it was chosen. scheme: "" is the run's own."""
+    """A column that a run shall rewrite, and why it was chosen. scheme: "" is the run's own.
+    place: which column of which table bore the name when it was asked for, as the engine marks it;
+    "" where the source cannot tell."""
 
     name: str
     reason: str
     scheme: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,8 @@ class ColumnReport:
 
     selected: a run without further choice would take it. rows_to_update: None unless selected.
     length: characters that it holds, None without a limit. scheme: what a run would use.
-    fits: the strongest keyed scheme whose tokens it holds, "" when none does.
+    fits: the strongest keyed scheme whose tokens it holds, "" when none does. place: as a
+    `ColumnChoice` keeps it.
     """
 
     name: str
@@ -132,6 +136,7 @@ class ColumnReport:
     length: int | None = None
     scheme: str = ""
     fits: str = ""
+    place: str = ""
     #: A guess the values do not bear out, or a name that merely holds the word.
     possible: bool = False
 
@@ -189,7 +194,7 @@ class Preview:
     @property
     def choices(self) -> tuple[ColumnChoice, ...]:
         return tuple(
-            ColumnChoice(column.name, column.reason, column.scheme)
+            ColumnChoice(column.name, column.reason, column.scheme, column.place)
             for column in self.report.columns
             if column.selected
         )

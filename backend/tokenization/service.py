@@ -15,7 +15,7 @@ from backend.jobs.enqueue import enqueue
 from backend.models import TokenizationRun
 from backend.tokenization import detection, patterns, reconcile, repository, sources
 from backend.tokenization.engines import engine_for
-from backend.tokenization.errors import NotConfirmed, NothingChosen, TableBusy
+from backend.tokenization.errors import AnotherTable, NotConfirmed, NothingChosen, TableBusy
 from backend.tokenization.schemas import (
     CleanUpState,
     ColumnChoice,
@@ -46,6 +46,7 @@ def start(
     environment: str | None = None,
     trigger: Trigger,
     reasons: dict[str, str] | None = None,
+    places: Mapping[str, str] | None = None,
     schemes: Mapping[str, str] | None = None,
     method: str = Method.IN_PLACE,
     clean_up: bool = False,
@@ -56,6 +57,7 @@ def start(
 
     Without `columns` the fields that DataHub's tags speak for are taken; guesses never are.
     reasons: why each named column was chosen, when the page showed more than "by name".
+    places: of the named columns, as a preview showed them; a table that was made anew is refused.
     schemes: keyed schemes of single columns; the others get the environment's.
     method: "in-place", "rewrite" or "re-key" (`schemas.Method`); one that is not possible makes
     the run fail unchanged.
@@ -77,8 +79,11 @@ def start(
     if not source.runnable:
         with database.write() as session:
             return _skip(session, actor, source, trigger, columns or ())
-    engine_for(source).require_columns(columns or ())
+    found = engine_for(source).require_columns(columns or ())
+    if any(place != found.get(name, place) for name, place in (places or {}).items()):
+        raise AnotherTable(str(source.table))
     choices = _with_schemes(source, _choices(source, columns, reasons or {}), chosen)
+    choices = [replace(each, place=found.get(each.name, "")) for each in choices]
     return _ask(database, actor, source, trigger, choices, rows_expected, how)
 
 
@@ -162,7 +167,10 @@ def _intent(
             "clean_up": how.clean_up,
         },
         size=rows,
-        rests={"key of the tokens": fingerprint},
+        rests={
+            "key of the tokens": fingerprint,
+            "table": " ".join(choice.place for choice in choices),
+        },
         through=(source.engine,),
         also=(RUN,),
     )

@@ -376,6 +376,7 @@ def _start(found: Preview, *, clean_up: bool) -> None:
         environment=found.environment,
         trigger=Trigger.PAGE,
         reasons={choice.name: choice.reason for choice in found.choices},
+        places={choice.name: choice.place for choice in found.choices},
         schemes={
             choice.name: choice.scheme for choice in found.choices if choice.scheme != found.scheme
         },

@@ -40,11 +40,11 @@ class NoSuchColumn(InvalidInput):
         self.missing = tuple(missing)
 
 
-def require_known(table: TableName, names: Sequence[str], known: Sequence[str]) -> None:
+def require_known(table: TableName, names: Sequence[str], known: Mapping[str, str]) -> None:
     """Raise NoSuchColumn for names that are not among the table's columns."""
     missing = [name for name in names if name not in known]
     if missing:
-        raise NoSuchColumn(table, missing, known)
+        raise NoSuchColumn(table, missing, list(known))
 
 
 def require_able(method: Method, able: Collection[Method]) -> None:
@@ -152,8 +152,11 @@ class Engine(Protocol):
 
     METHODS: ClassVar[tuple[Method, ...]]
 
-    def require_columns(self, names: Sequence[str]) -> None:
-        """Raise InvalidInput unless the table is there, can be seen, and has these columns."""
+    def require_columns(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Raise InvalidInput unless the table is there, can be seen, and has these columns.
+
+        Returns the place of each column that it has, as a `ColumnChoice` keeps it.
+        """
 
     def preview(
         self,

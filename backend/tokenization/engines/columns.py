@@ -62,7 +62,7 @@ def reports(
 ) -> tuple[ColumnReport, ...]:
     """Each column of the table, and a blocked one for each chosen name that it does not have.
 
-    columns: facts with name, type, is_text and length (characters, None without a limit).
+    columns: facts with name, type, is_text, length (characters, None without a limit) and place.
     """
     found = tuple(
         ColumnReport(
@@ -71,8 +71,9 @@ def reports(
             selected=column.name in detection.chosen,
             suggested=column.name not in detection.chosen and column.name in detection.suggested,
             reason=detection.chosen.get(column.name) or detection.suggested.get(column.name, ""),
-            blockers=blockers(column),
+            blockers=blockers(column) + _elsewhere(detection.places.get(column.name), column.place),
             warnings=warnings(column),
+            place=column.place,
             length=column.length if column.is_text else None,
         )
         for column in columns
@@ -83,6 +84,16 @@ def reports(
         ColumnReport(name, "", True, reason, (blocker,))
         for name, reason in detection.chosen.items()
         if name not in known
+    )
+
+
+def _elsewhere(asked: str | None, now: str) -> tuple[str, ...]:
+    """A name alone is no proof: a table can be made anew, and columns can exchange their names."""
+    if not asked or not now or asked == now:
+        return ()
+    return (
+        "it is not the column that the run was asked for: the table was made anew or altered, or "
+        "the name was given to another one; preview it again",
     )
 
 

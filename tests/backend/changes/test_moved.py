@@ -145,6 +145,16 @@ class TestTokenization:
             )  # fmt: skip
         asked.refused("the address of PostgreSQL")
 
+    def test_the_table_was_made_anew(self, customers: Customers, asked: Asked) -> None:
+        def make_anew() -> None:
+            customers.source.run(
+                "ALTER TABLE customers RENAME TO old",
+                "CREATE TABLE customers AS TABLE old",
+            )
+
+        make_anew()
+        asked.refused("the table")
+
     def test_a_column_that_has_gone(self, customers: Customers, asked: Asked) -> None:
         customers.source.run("ALTER TABLE customers RENAME COLUMN email TO mail")
         asked.refused("email")
@@ -158,7 +168,7 @@ class TestDatabricks:
         self, database: Database, environment: str, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[Asked]:
         looked = TableReport(columns=())
-        monkeypatch.setattr(DatabricksEngine, "require_columns", lambda *_: None)
+        monkeypatch.setattr(DatabricksEngine, "require_columns", lambda *_: {})
         monkeypatch.setattr(DatabricksEngine, "preview", lambda *_, **_named: looked)
         with database.write() as session:
             connections.save(

@@ -66,10 +66,12 @@ class DatabricksEngine:
         self._table = table
         self._connect = connect or (lambda seconds: DatabricksClient(config, timeout=seconds))
 
-    def require_columns(self, names: Sequence[str]) -> None:
+    def require_columns(self, names: Sequence[str]) -> Mapping[str, str]:
         with self._connect(PREVIEW_SECONDS) as client:
             found = facts.read(client, self._table)
-            require_known(self._table, names, [column.name for column in found.columns])
+            known = {column.name: column.place for column in found.columns}
+            require_known(self._table, names, known)
+            return known
 
     def preview(
         self,
@@ -97,8 +99,7 @@ class DatabricksEngine:
         names = list(dict.fromkeys(column.name for column in columns))
         with self._connect(RUN_SECONDS) as client:
             found = facts.read(client, self._table)
-            chosen = Detection(chosen={column.name: column.reason for column in columns})
-            require_unblocked(_report(found, chosen, tokenizer))
+            require_unblocked(_report(found, Detection.of(columns), tokenizer))
             table = expressions.qualified(self._table)
             plain = expressions.any_plain(names)
             ((scanned, changing),) = client.rows(

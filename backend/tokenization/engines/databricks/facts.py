@@ -50,6 +50,7 @@ class Column:
     type: str
     partition: bool
     generated: bool
+    place: str = ""
 
     @property
     def is_text(self) -> bool:

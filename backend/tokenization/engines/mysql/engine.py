@@ -79,10 +79,12 @@ class MySqlEngine:
         ):
             return facts.list_tables(cursor, config.settings["database"])
 
-    def require_columns(self, names: Sequence[str]) -> None:
+    def require_columns(self, names: Sequence[str]) -> Mapping[str, str]:
         with self._connect(QUICK_STATEMENT) as connection, connection.cursor() as cursor:
             table = facts.resolve(cursor, self._table)
-            require_known(table, names, facts.column_names(cursor, table))
+            known = {column.name: column.place for column in facts.columns(cursor, table)}
+            require_known(table, names, known)
+            return known
 
     def preview(
         self,
@@ -117,8 +119,7 @@ class MySqlEngine:
                 lock = run.take_lock(cursor, table)
                 temp = facts.may_use_temp(cursor, readonly=False)
                 found = replace(facts.read(cursor, table), may_use_temp=temp)
-                chosen = Detection(chosen={column.name: column.reason for column in columns})
-                report = _report(found, table, chosen, tokenizer)
+                report = _report(found, table, Detection.of(columns), tokenizer)
             require_unblocked(report)
             return run.rewrite(
                 connection,

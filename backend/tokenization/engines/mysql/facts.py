@@ -20,11 +20,17 @@ SELECT table_name, table_type, COALESCE(engine, ''),
   FROM information_schema.tables
  WHERE table_schema = %s AND LOWER(table_name) = LOWER(%s)
 """
+# A table's number is shown to few (PROCESS); when it was made or altered, to everybody.
 _COLUMNS = """
-SELECT column_name, column_type, data_type, character_maximum_length, COALESCE(collation_name, ''),
-       COALESCE(generation_expression, '') <> '', LOWER(extra) LIKE '%%on update%%'
-  FROM information_schema.columns WHERE table_schema = %s AND table_name = %s
- ORDER BY ordinal_position
+SELECT c.column_name, c.column_type, c.data_type, c.character_maximum_length,
+       COALESCE(c.collation_name, ''), COALESCE(c.generation_expression, '') <> '',
+       LOWER(c.extra) LIKE '%%on update%%',
+       COALESCE(CONCAT(UNIX_TIMESTAMP(t.create_time), '.', c.ordinal_position), '')
+  FROM information_schema.columns AS c
+       JOIN information_schema.tables AS t
+         ON t.table_schema = c.table_schema AND t.table_name = c.table_name
+ WHERE c.table_schema = %s AND c.table_name = %s
+ ORDER BY c.ordinal_position
 """
 _KEYS = """
 SELECT k.column_name, k.constraint_name, c.constraint_type
@@ -91,6 +97,7 @@ class Column:
     collation: str
     generated: bool
     on_update: bool
+    place: str
 
     @property
     def is_text(self) -> bool:
@@ -173,9 +180,14 @@ def resolve(cursor: Any, table: TableName) -> TableName:
     return TableName(table.database, table.schema, names[0])
 
 
-def column_names(cursor: Any, table: TableName) -> list[str]:
-    cursor.execute(_COLUMNS, (table.database, table.table))
-    return [str(row[0]) for row in cursor.fetchall()]
+def columns(cursor: Any, table: TableName) -> tuple[Column, ...]:
+    """Of a table that `resolve` has found, in order."""
+    return tuple(
+        Column(name, type_, base, length, collation, bool(generated), bool(on_update), place)
+        for name, type_, base, length, collation, generated, on_update, place in _rows(
+            cursor, _COLUMNS, (table.database, table.table)
+        )
+    )
 
 
 def read(cursor: Any, table: TableName) -> Facts:
@@ -186,18 +198,13 @@ def read(cursor: Any, table: TableName) -> Facts:
     if found is None:
         raise NoSuchTable(table)
     server = _server(cursor)
-    columns = tuple(
-        Column(name, type_, base, length, collation, bool(generated), bool(on_update))
-        for name, type_, base, length, collation, generated, on_update in _rows(
-            cursor, _COLUMNS, where
-        )
-    )
+    found_columns = columns(cursor, table)
     return Facts(
         server=server,
         kind=str(found[1]),
         engine=str(found[2]),
         bytes_total=int(found[3]),
-        columns=columns,
+        columns=found_columns,
         keys=(*_rows(cursor, _KEYS, where), *_rows(cursor, _REFERRED_TO, where)),
         indexes=tuple(Index(*row) for row in _rows(cursor, _INDEXES, where)),
         checks=_rows(cursor, _CHECKS[server.mariadb], where),
@@ -207,7 +214,7 @@ def read(cursor: Any, table: TableName) -> Facts:
         partitioned_by=tuple(row[0] for row in _rows(cursor, _PARTITIONS, where)),
         sees_triggers=_sees_triggers(cursor, table),
         may_select=_may(cursor, f"SELECT 1 FROM {qualified(table)} LIMIT 0"),  # noqa: S608
-        may_update=bool(columns) and _may_update(cursor, table, columns),
+        may_update=bool(found_columns) and _may_update(cursor, table, found_columns),
     )
 
 

@@ -48,8 +48,8 @@ SELECT n.nspname, c.relname
    AND c.relkind IN ('r', 'p', 'v', 'm', 'f') LIMIT 2
 """
 
-_NAMES = """
-SELECT a.attname
+_PLACES = """
+SELECT a.attname, pg_catalog.concat(a.attrelid, '.', a.attnum)
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
                                              AND NOT a.attisdropped
@@ -89,7 +89,8 @@ base AS (SELECT DISTINCT ON (attnum) attnum, type, typmod, checked FROM chain
           ORDER BY attnum, depth DESC)
 SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typname,
        CASE WHEN t.typname IN ('varchar', 'bpchar') AND b.typmod >= 4 THEN b.typmod - 4 END,
-       a.attgenerated <> '', b.checked, COALESCE(l.collisdeterministic, true)
+       a.attgenerated <> '', b.checked, COALESCE(l.collisdeterministic, true),
+       pg_catalog.concat(a.attrelid, '.', a.attnum)
   FROM base AS b
        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = %(oid)s AND a.attnum = b.attnum
        JOIN pg_catalog.pg_type AS t ON t.oid = b.type
@@ -321,12 +322,13 @@ def read(cursor: Cursor, table: TableName) -> TableFacts:
     )
 
 
-def column_names(cursor: Cursor, table: TableName) -> list[str]:
-    """The columns of `table`, in order. Raises NoSuchTable."""
-    found = _rows(cursor, _NAMES, {"schema": table.schema, "table": table.table})
+def places(cursor: Cursor, table: TableName) -> dict[str, str]:
+    """The columns of `table`, in order, with what tells each from all others: the number of the
+    table and its own there. Raises NoSuchTable."""
+    found = _rows(cursor, _PLACES, {"schema": table.schema, "table": table.table})
     if not found:
         raise NoSuchTable(table)
-    return [name for (name,) in found if name is not None]
+    return {name: place for name, place in found if name is not None}
 
 
 def lock_holders(

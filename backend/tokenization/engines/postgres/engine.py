@@ -1,6 +1,6 @@
 """The PostgreSQL engine behind `engines.base.Engine`: connections, limits, and who does what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
@@ -74,10 +74,12 @@ class PostgresEngine:
         ):
             return catalog.list_tables(cursor, config.settings["database"])
 
-    def require_columns(self, names: Sequence[str]) -> None:
+    def require_columns(self, names: Sequence[str]) -> Mapping[str, str]:
         with self._connect("look", QUICK_STATEMENT) as connection, connection.cursor() as cursor:
             table = catalog.resolve(cursor, self._table)
-            require_known(table, names, catalog.column_names(cursor, table))
+            known = catalog.places(cursor, table)
+            require_known(table, names, known)
+            return known
 
     def preview(
         self,

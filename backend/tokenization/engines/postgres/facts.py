@@ -78,6 +78,7 @@ class ColumnFacts:
     generated: bool
     domain_checked: bool
     deterministic: bool
+    place: str = ""
 
     @property
     def is_text(self) -> bool:

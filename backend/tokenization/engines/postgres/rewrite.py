@@ -141,7 +141,7 @@ def _refuse_blocked(
         cursor,
         table,
         tokenizer=tokenizer,
-        detection=Detection(chosen={column.name: column.reason for column in columns}),
+        detection=Detection.of(columns),
         facts=facts,
         with_rows=False,
         method=method,
