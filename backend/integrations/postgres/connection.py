@@ -100,7 +100,7 @@ def open_connection(
         "lock_timeout": f"{round(lock_timeout * 1000)}ms",
         **_RELIED_ON,
     }
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, _first_statement():
         cursor.execute(
             # A server that does not know a setting (transaction_timeout before 17) has no need.
             "SELECT pg_catalog.set_config(s.name, wanted.value, true)"
@@ -111,6 +111,16 @@ def open_connection(
             (list(settled), list(settled.values())),
         )
     return connection
+
+
+@contextlib.contextmanager
+def _first_statement() -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.OperationalError as exc:
+        if exc.pgcode is None and not isinstance(exc, deadline.NoAnswer):
+            raise deadline.BrokenAtOnce(str(exc)) from exc
+        raise
 
 
 def _arguments(settings: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, Any]:

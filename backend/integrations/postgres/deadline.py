@@ -37,6 +37,10 @@ class NoAnswer(psycopg2.OperationalError):
         self.seconds = seconds
 
 
+class BrokenAtOnce(psycopg2.OperationalError):
+    """Log-in was accepted, and the first statement of a transaction got no answer."""
+
+
 class WatchedConnection(_Connection):
     """A connection on which no call waits longer than `patience` seconds. Raises NoAnswer."""
 

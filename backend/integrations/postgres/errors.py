@@ -19,7 +19,7 @@ from backend.core.errors import (
 )
 from backend.integrations import network
 from backend.integrations.network import Place
-from backend.integrations.postgres.deadline import NoAnswer
+from backend.integrations.postgres.deadline import BrokenAtOnce, NoAnswer
 
 SYSTEM = "PostgreSQL"
 #: Which words of an advice switch TLS on and off: in a setting, in a URL.
@@ -145,6 +145,13 @@ def as_portal_error(
             f"it took the statement and gave no answer within {exc.seconds:,.0f} seconds",
             "It rolls the open transaction back when it moves again; until then its session can "
             "hold locks. Look at the server, or end the session with pg_terminate_backend.",
+        )
+    if isinstance(exc, BrokenAtOnce):
+        return UpstreamUnavailable(
+            system,
+            "it let this login in and broke the connection at the first transaction",
+            "A pooler does that in statement mode (give the portal a pool in transaction or "
+            "session mode) or when it has no free connection; its log has the reason.",
         )
     if is_lost(exc):
         return _unreachable(system, exc, tls)

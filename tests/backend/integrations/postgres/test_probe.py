@@ -1,6 +1,9 @@
 """The connection test of a source PostgreSQL, and its errors as sentences."""
 
+import contextlib
+import select
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -92,3 +95,35 @@ class TestProbe:
     ) -> None:
         with pytest.raises(UpstreamTimeout, match="did not answer in time"):
             ask(source, timeout=4.0, port=str(silent))
+
+
+@pytest.fixture
+def pooler(source: Source) -> Iterator[dict[str, str]]:
+    """What a pooler in statement mode does: it lets the login in, and then hangs up."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            server = socket.create_connection(
+                (source.settings["host"], int(source.settings["port"]))
+            )
+            with client, server:
+                while True:
+                    ready, _, _ = select.select([client, server], [], [])
+                    data = ready[0].recv(65_536)
+                    if not data or (ready[0] is client and data.startswith(b"Q")):
+                        return
+                    (server if ready[0] is client else client).sendall(data)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        stack.callback(thread.join)
+        yield {**source.settings, "port": str(listener.getsockname()[1]), "sslmode": "disable"}
+
+
+def test_a_pooler_that_takes_no_transactions_is_named(
+    source: Source, pooler: dict[str, str]
+) -> None:
+    with pytest.raises(UpstreamUnavailable, match="A pooler does that in statement mode"):
+        probe(pooler, source.secrets)
