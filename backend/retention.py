@@ -128,6 +128,7 @@ RULES: Sequence[Rule] = (
     ),
     Rule("changes", f"{_FOR_EVER}who asked for what and who approved it"),
     Rule("change_steps", f"{_FOR_EVER}with the change"),
+    Rule("change_texts", f"{_FOR_EVER}with the change"),
     Rule("change_policies", _WITH_IT),
     Rule("environments", _BY_HAND),
     Rule("connections", _WITH_IT),

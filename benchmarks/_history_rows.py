@@ -198,6 +198,11 @@ def change(number: int, at: Any, environment: int) -> dict[str, Any]:
     }
 
 
+def change_text(number: int, _at: Any, _environment: int) -> dict[str, Any]:
+    """What the request of its number is found by."""
+    return {"change_id": number, "text": f"target {number % 50}\nadmin\nmounts.mount"}
+
+
 def _person(number: int, place: int, email: str, finished: Any) -> list[Any]:
     """Somebody's row of the plan and of its run."""
     from backend.models import SyncItem, SyncRow

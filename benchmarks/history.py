@@ -247,6 +247,7 @@ def _tables(size: Size, environment: int) -> Iterator[tuple[Any, Iterator[dict[s
     from backend.models import (
         Account,
         Change,
+        ChangeText,
         IngestionRun,
         Job,
         SyncPlan,
@@ -277,6 +278,7 @@ def _tables(size: Size, environment: int) -> Iterator[tuple[Any, Iterator[dict[s
         (SyncPlan, _history_rows.sync_plan, SYNCS),
         (SyncRun, _history_rows.sync_run, SYNCS),
         (Change, _history_rows.change, CHANGES),
+        (ChangeText, _history_rows.change_text, CHANGES),
     ):
         rows = moments(size.of(count), size.days)
         yield table, (make(1 + n, at, environment) for n, at in rows)

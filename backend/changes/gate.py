@@ -235,6 +235,7 @@ def _file(
         _also_because(session, known, actor, intent)
         return known
     row.run_id = row.run_id or f"change-{row.id}"
+    repository.add_text(session, row)
     repository.add_step(session, row.id, actor, "asked", row.reason)
     told.waits(session, row)
     audit.record(

@@ -10,10 +10,10 @@ from sqlalchemy.orm import aliased
 from backend.connections import rules
 from backend.connections.kinds import KINDS
 from backend.core.access import Actor
-from backend.core.database import ReadSession, WriteSession, database_now
+from backend.core.database import ReadSession, WriteSession, database_now, findable
 from backend.core.errors import NotFound
 from backend.models.accounts import ApiToken
-from backend.models.changes import Change, ChangePolicy, ChangeStep
+from backend.models.changes import Change, ChangePolicy, ChangeStep, ChangeText
 from backend.models.connections import Connection, Environment
 
 #: States in which nothing is decided or nothing has ended.
@@ -84,12 +84,23 @@ def list_changes(
     states: Sequence[str],
     environment: str | None,
     requester: Actor | None,
-    text: str,
+    text: str = "",
+    domain: str = "",
+    since: int = 0,
     before: int | None,
     limit: int,
 ) -> list[Change]:
-    """Newest first. requester: only what they or the tokens of their account asked for."""
-    query = select(Change).order_by(Change.id.desc()).limit(limit)
+    """Newest first. requester: only what they or the tokens of their account asked for. domain:
+    the job whose actions they are. since, before: the numbers from and below which."""
+    query, key = select(Change), Change.id
+    if words := findable(text).split()[:8]:
+        key = ChangeText.change_id
+        query = query.join(ChangeText, key == Change.id)
+        query = query.where(*(ChangeText.text.contains(word, autoescape=True) for word in words))
+    if since > 0:
+        query = query.where(key >= since)
+    if domain:
+        query = query.where(Change.action.startswith(f"{domain}.", autoescape=True))
     if states:
         query = query.where(Change.state.in_(states))
     if environment is not None:
@@ -102,16 +113,12 @@ def list_changes(
     if requester is not None:
         query = query.where(_asked_by(requester))
     if before is not None:
-        query = query.where(Change.id < before)
-    for word in text.split()[:8]:
-        query = query.where(
-            or_(
-                Change.subject.contains(word, autoescape=True),
-                Change.requester_name.contains(word, autoescape=True),
-                Change.action.contains(word, autoescape=True),
-            )
-        )
-    return list(session.scalars(query))
+        query = query.where(key < before)
+    return list(session.scalars(query.order_by(key.desc()).limit(limit)))
+
+
+def newest_number(session: ReadSession) -> int:
+    return session.scalar(select(func.max(Change.id))) or 0
 
 
 def _asked_by(who: Actor) -> ColumnElement[bool]:
@@ -195,6 +202,12 @@ def last_ended(
     )
     query = select(Change).where(Change.state.in_(states), Change.finished_at >= since, ~followed)
     return list(session.scalars(query.order_by(Change.id.desc()).limit(limit)))
+
+
+def add_text(session: WriteSession, row: Change) -> None:
+    """What a new request is found by."""
+    text = "\n".join((row.subject, row.requester_name, row.action))
+    session.add(ChangeText(change_id=row.id, text=findable(text)))
 
 
 def add_step(

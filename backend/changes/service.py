@@ -21,6 +21,8 @@ MAX_TEXT = reasons.MAX_TEXT
 MAX_MOMENTS = 2_000
 #: So many times a page's rows are read for what somebody may approve; the rest is a page more.
 MAX_READS = 20
+#: Numbers that one page of a search by a text looks through: no index answers a part of a text.
+STRETCH = 1_000
 Which = Literal["all", "to_approve", "mine", "done"]
 
 
@@ -49,6 +51,9 @@ def list_changes(
     for status in statuses:
         choices.check("status", status, get_args(Status))
     states = {"to_approve": ("waiting",), "done": DONE}.get(which, tuple(statuses))
+    since = 0
+    if text.strip():
+        since = (cursor or 1 + repository.newest_number(session)) - STRETCH
     shown: list[Change] = []
     for _ in range(MAX_READS):
         rows = repository.list_changes(
@@ -57,6 +62,7 @@ def list_changes(
             environment=environment,
             requester=actor if which == "mine" else None,
             text=text,
+            since=since,
             before=cursor,
             limit=limit + 1,
         )
@@ -69,7 +75,7 @@ def list_changes(
             ):
                 shown.append(row)
         if len(rows) <= limit:
-            cursor = None
+            cursor = since if since > 1 else None
             break
     if environment and not shown and cursor is None:
         resolve.environment(session, environment)
@@ -107,11 +113,11 @@ def waiting_for(
         states=repository.OPEN,
         environment=environment,
         requester=None,
-        text=f"{domain}.",
+        domain=domain,
         before=None,
         limit=limit,
     )
-    return views.many(session, [row for row in rows if row.action.startswith(f"{domain}.")])
+    return views.many(session, rows)
 
 
 def why_not(session: ReadSession, actor: Actor, *, change_id: int) -> str:

@@ -28,6 +28,7 @@ def list_changes(
     which: Annotated[str, typer.Option(help="all, to_approve, mine or done.")] = "all",
     environment: Annotated[str, typer.Option(help="Only of this environment.")] = "",
     status: Annotated[list[str] | None, typer.Option(help="Only in this state.")] = None,
+    text: Annotated[str, typer.Option(help="Words of what, about and by whom.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE, help="At most so many.")] = 50,
     cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
     json: Json = False,
@@ -40,6 +41,7 @@ def list_changes(
             which=which,  # type: ignore[arg-type]  # the service refuses others
             environment=environment or None,
             statuses=status or (),
+            text=text,
             limit=limit,
             cursor=cursor,
         )
@@ -47,8 +49,8 @@ def list_changes(
         [each.id, each.status, each.label, each.subject, each.requester, each.created_at]
         for each in page.items
     ]
-    text = cli.table(["Change", "State", "What", "About", "Asked by", "Asked"], rows)
-    emit(page, json, text if rows else "No change.")
+    shown = cli.table(["Change", "State", "What", "About", "Asked by", "Asked"], rows)
+    emit(page, json, (shown if rows else "No change.") + cli.more(page.next_cursor))
 
 
 @app.command("show")

@@ -108,6 +108,11 @@ def storable(text: str) -> str:
     return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def findable(text: str) -> str:
+    """Search text as rows hold it: folded, without what no database takes as text."""
+    return UNSTORABLE.sub("", text).casefold()
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware UTC datetimes, stored naive in UTC with microseconds; naive input is refused."""
 

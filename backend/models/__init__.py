@@ -16,7 +16,7 @@ from backend.models.accounts import (
     SignInBackoff,
     SignInTicket,
 )
-from backend.models.changes import Change, ChangePolicy, ChangeStep
+from backend.models.changes import Change, ChangePolicy, ChangeStep, ChangeText
 from backend.models.connections import (
     Connection,
     ConnectionSecret,
@@ -63,6 +63,7 @@ __all__ = [
     "Change",
     "ChangePolicy",
     "ChangeStep",
+    "ChangeText",
     "Connection",
     "ConnectionSecret",
     "ConnectionTest",

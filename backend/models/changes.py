@@ -90,6 +90,19 @@ class Change(Base):
     after_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class ChangeText(Base):
+    """What a request is searched in, folded; apart from the long sealed row, so that a search which
+    finds nothing reads little."""
+
+    __tablename__ = "change_texts"
+    __table_args__ = (MYSQL_TABLE,)
+
+    change_id: Mapped[int] = mapped_column(
+        ForeignKey("changes.id", ondelete="CASCADE"), primary_key=True
+    )
+    text: Mapped[str] = mapped_column(LongText)
+
+
 class ChangeStep(Base):
     """What somebody did to a request: asked, approved, rejected, commented … Never changed."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select
 
-from backend.core.database import UNSTORABLE, Database, ReadSession, Turns, WriteSession
+from backend.core.database import Database, ReadSession, Turns, WriteSession, findable
 from backend.core.views import of_row
 from backend.integrations.openmetadata.gateway import user_url
 from backend.integrations.openmetadata.schemas import DomainRef
@@ -299,11 +299,6 @@ def _conditions(plan_id: int, wanted: RowFilter) -> list[ColumnElement[bool]]:
     for word in findable(wanted.text).split():
         found.append(SyncRow.search.contains(word, autoescape=True))
     return found
-
-
-def findable(text: str) -> str:
-    """Search text as the rows hold it: folded, without what no database takes as text."""
-    return UNSTORABLE.sub("", text).casefold()
 
 
 def row_view(row: SyncRow, host_port: str) -> RowView:

@@ -13,7 +13,14 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from backend.core import access, clock, metrics
-from backend.core.database import ReadSession, WriteSession, after_commit, database_now, storable
+from backend.core.database import (
+    ReadSession,
+    WriteSession,
+    after_commit,
+    database_now,
+    findable,
+    storable,
+)
 from backend.core.views import of_row
 from backend.models import SyncItem, SyncRow, SyncRun
 from backend.user_sync import row_repository
@@ -303,7 +310,7 @@ def item_page(
     )
     if states:
         query = query.where(SyncItem.state.in_(states))
-    for word in row_repository.findable(text).split():
+    for word in findable(text).split():
         query = query.where(SyncRow.search.contains(word, autoescape=True))
     return tuple(_item_view(item, row, host_port) for item, row in session.execute(query))
 

@@ -24,6 +24,8 @@ def test_a_request_is_listed_and_shown(run_cli: RunCli, number: int) -> None:
     assert run_cli("changes", "list", "--environment", "prod", "--status", "failed").out == (
         "No change.\n"
     )
+    assert "Write a line" in run_cli("changes", "list", "--text", "ANN table").out
+    assert run_cli("changes", "list", "--text", "bob").out == "No change.\n"
     shown = run_cli("changes", "show", str(number), "--now").out
     assert f"Change {number}: Write a line, table a (prod, 5 letters)" in shown
     assert "Now: it would still do the same." in shown

@@ -1,5 +1,6 @@
 """The migrations make exactly the models' schema on SQLite, PostgreSQL and MariaDB."""
 
+import importlib
 import threading
 from collections.abc import Iterator
 
@@ -17,10 +18,13 @@ from backend.models import (
     Account,
     AccountIdentity,
     AccountSession,
+    Change,
+    ChangeText,
     Connection,
     Environment,
     SyncRow,
 )
+from benchmarks import _history_rows
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
@@ -192,6 +196,27 @@ class TestIdentities:
                 ("ann", False, None),
                 ("ben", False, None),
             ]
+
+
+class TestChangeTexts:
+    """Migration 0035 puts what requests are searched in into a table of its own."""
+
+    def test_requests_of_before_are_found(
+        self, empty: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runner.upgrade(empty, revision="0034_user_sync_filters")
+        with empty.write() as session:
+            for number in range(1, 4):
+                row = _history_rows.change(number, clock.now(), 1)
+                session.execute(insert(Change).values({**row, "subject": f"STRAßE {number}"}))
+        module = importlib.import_module("backend.migrations.versions.0035_change_texts")
+        monkeypatch.setattr(module, "_STEP", 2)
+        runner.upgrade(empty)
+        with empty.read() as session:
+            found = session.execute(select(ChangeText.change_id, ChangeText.text))
+            assert dict(map(tuple, found)) == {
+                number: f"strasse {number}\nadmin\nmounts.mount" for number in range(1, 4)
+            }
 
 
 def _account_session(account_id: int) -> dict[str, object]:
