@@ -1,5 +1,7 @@
 """See at a glance what waits, whether everything works, what runs and how it ended."""
 
+from functools import partial
+
 import streamlit as st
 
 from auth import current as browser
@@ -38,17 +40,19 @@ def live() -> None:
     elsewhere = {"ingestion": ingestions.moments, "user-sync": applied}
     red = any(item.failed for item in environments)
     red = red or ran_table.ended_badly(last.items, ingested.items, synced)
-    # A phone shows one after the other: what needs somebody comes before the cards.
-    above, below = st.container(), st.container()
-    with below if browser.narrow() else above:
-        if browser.narrow():
-            st.header("Jobs", anchor=False)
-        cards.work(found.waiting, started, elsewhere, to_approve, requests)
-    with above if browser.narrow() else below:
-        st.header("Alerts", anchor=False)
-        alert_table.draw(actor, found.items, seen, all_well=not red)
-        if found.rest:
-            st.caption(found.rest)
+    work = partial(cards.work, found.waiting, started, elsewhere, to_approve, requests)
+    # A phone shows one after the other: what needs somebody comes before the cards. Each is drawn
+    # in its turn, for what comes in above the cards would push them down.
+    narrow = browser.narrow()
+    if not narrow:
+        work()
+    st.header("Alerts", anchor=False)
+    alert_table.draw(actor, found.items, seen, all_well=not red)
+    if found.rest:
+        st.caption(found.rest)
+    if narrow:
+        st.header("Jobs", anchor=False)
+        work()
     left, right = st.columns([2, 1], gap="medium")
     with left:
         st.header("Running and recent", anchor=False)

@@ -26,7 +26,7 @@ def draw(session: SignedIn, *, alone: bool = False) -> None:
     alone: before the first page, when there is nothing else to see.
     """
     logo()
-    with st.sidebar:
+    with st.sidebar.container(key=None if alone else "chrome.account"):
         st.caption(f"Signed in as **{escape(session.actor.name)}** ({session.actor.role.value})")
         sign_out.button()
     if alone:

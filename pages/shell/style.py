@@ -16,7 +16,8 @@ FORM_WIDTH = 720
 #: A row's card there is a button or has some; a thumb needs 44 pixels, so what opens the menu has
 #: them and a box to tick is hit around it, too; a plan's box stands in the line of its person.
 #: The Overview's cards are as high while their pictures come as they are with them.
-#: Its strip has two lines from the start: where one works, then what leads elsewhere.
+#: Its strip has two lines from the start: where one works, then what leads elsewhere; so has what
+#: chooses the part of a page where it needs them. Who is signed in comes with the menu above it.
 STYLE = """<style>:root {
 color-scheme: light dark;
 h1:focus {outline: none}
@@ -47,7 +48,9 @@ button[kind^="primary"] kbd {color: inherit; opacity: 1}
   height: auto; min-height: 3.2rem; padding: 0.6rem 0.9rem; justify-content: start;
   text-align: start;
   * {white-space: normal; text-align: start; overflow-wrap: anywhere}}
-[class*="st-key-card-"] [data-testid="stSkeleton"] {height: 5.4rem}
+[class*="st-key-card-"] [data-testid="stSkeleton"] {height: 5.56rem}
+.stSidebar:not(:has([data-testid="stSidebarNavLink"])):has(.st-key-chrome-account)
+  [data-testid="stSidebarUserContent"] {display: none}
 [class*="st-key-unfold-"] [data-testid="stSkeleton"] {height: 1.5rem}
 @media NARROW {
   .stMainBlockContainer {padding-top: 4.25rem}
@@ -63,6 +66,9 @@ button[kind^="primary"] kbd {color: inherit; opacity: 1}
   [class*="st-key-unfold-"] {display: flex}
   [class*="st-key-fold-"]:not(:has([class*="st-key-unfold-"] input:checked))
     > :not([class*="st-key-unfold-"]) {display: none}
+  .st-key-connections-kind {min-height: 20.4rem}
+  [class*="st-key-user_sync-view"], [class*="st-key-mounts-view"] {flex: 1 0 100%}
+  [class*="st-key-mounts-view"], [class*="st-key-accounts-view"] {min-height: 4.25rem}
   .st-key-chrome-strip, .st-key-head {row-gap: 0}
   .st-key-chrome-strip {
     min-height: 5rem;

@@ -4,10 +4,10 @@ import re
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.test_tour import ATHENA
-from tests.fixtures.browser import new_page, place, press, settle, tap, violations
+from tests.fixtures.browser import HeldAnswers, new_page, place, press, settle, tap, violations
 from tests.fixtures.portal import PASSWORD, Portal
 
 PHONE: dict[str, Any] = {
@@ -150,3 +150,44 @@ class TestPhone:
         target.click(position={"x": 2, "y": box["height"] - 2})
         expect(page.get_by_role("button", name="Apply 1 ticked").last).to_be_enabled()
         page.context.close()
+
+
+class Drops(HeldAnswers):
+    """What the server sends, one message at a time: each is drawn before the next one comes."""
+
+    def deliver(self) -> None:
+        self.wait_for_a_whole_run()
+        for message in self._held:
+            self._socket.send(message)
+            self._page.evaluate(TWO_FRAMES)
+        self._held.clear()
+
+
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+SHIFTS = """window.shifts = []
+new PerformanceObserver(list => {
+  for (const each of list.getEntries()) for (const source of each.sources)
+    window.shifts.push([each.value, source.node?.textContent.slice(0, 60) ?? ""])
+}).observe({type: "layout-shift", buffered: true})"""
+
+
+@pytest.mark.parametrize("path", ["/", "/mounts", "/user-sync"])
+def test_what_comes_in_late_pushes_nothing_down(
+    sandbox_portal: Portal, browser: Browser, path: str
+) -> None:
+    """Neither what a page draws last nor an element whose code the browser has to fetch first."""
+    page = new_page(browser, viewport=PHONE["viewport"])
+    sandbox_portal.open(page, path="/glossary")
+    page.add_init_script(SHIFTS)
+    answers, code = Drops(page), list[Route]()
+    answers.hold()
+    page.route(re.compile(r"/static/js/ButtonGroup[.]"), lambda each: code.append(each))
+    page.goto(sandbox_portal.url + path)
+    answers.deliver()
+    for each in code:
+        each.continue_()
+    answers.let_go()
+    settle(page)
+    moved = [each for each in page.evaluate("window.shifts") if each[0] > 0.01]
+    page.context.close()
+    assert moved == []
