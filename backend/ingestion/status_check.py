@@ -9,7 +9,7 @@ from backend.ingestion.observations import LOG_GRACE, Observation, age, limit
 from backend.integrations.aws import logs, metrics
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import AwsCredentials, AwsDenied, AwsNotFound, AwsRefused
-from backend.integrations.aws.gateway import DURABLE, Gateway, default_log_group
+from backend.integrations.aws.gateway import DURABLE, Gateway, arn_account, default_log_group
 from backend.integrations.aws.logs import CallLog, LogTooLong
 from backend.models.ingestion import IngestionRun
 
@@ -71,7 +71,7 @@ def _lambda(config: AwsConfig, row: IngestionRun) -> Observation:
         return _no_lines(
             row,
             f"The log group {group} does not exist, so nobody can see what became of the "
-            "call. Lambda makes it at a function's first run, if its role may.",
+            f"call. Lambda makes it at a function's first run, if its role may.{_abroad(row)}",
             "The function's log does not exist, so the outcome cannot be seen.",
         )
     except AwsDenied as exc:
@@ -90,6 +90,17 @@ def _lambda(config: AwsConfig, row: IngestionRun) -> Observation:
         # For good: of an infrequent-access log group CloudWatch gives no single events, for one.
         return _no_lines(row, exc.message, "The function's log cannot be read by the portal.")
     return _witnessed(config, row, region, call, _from_lines(row, call))
+
+
+def _abroad(row: IngestionRun) -> str:
+    """Invoking reaches into other accounts, reading logs does not."""
+    account = arn_account(row.target)
+    if not account:
+        return ""
+    return (
+        f" It was looked for in the account of the aws connection's credentials; the function is "
+        f"of {account}: where that is another one, let the connection assume a role there."
+    )
 
 
 def _unnamed(row: IngestionRun) -> Observation:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from backend.core.errors import UpstreamError
 from backend.core.trust import DEFAULT
+from backend.integrations.aws import regions
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.errors import AwsCredentials, AwsRefused, translated
 
@@ -219,7 +220,8 @@ def _assuming(config: AwsConfig) -> Any:
     source = base.get_credentials()
     if source is None:
         raise NoCredentialsError
-    region = config.region or base.get_config_variable("region") or "us-east-1"
+    region = config.region or base.get_config_variable("region")
+    region = region or regions.first_of(config.role_arn)
 
     def sts(_service: str, **arguments: Any) -> Any:
         arguments.pop("config", None)

@@ -181,6 +181,11 @@ def _from_answer(
             if code in _EXPIRED
             else "Check the aws connection's keys and role, and the clock of this machine.",
         )
+    if code in _TOO_LARGE or status == 413:
+        cause = f"the payload for {subject} is too large"
+        return AwsRefused(system, cause, "Shorten it.", status=422)
+    if code == str(status) and status < 500:
+        return _from_between(system, subject, status, undone)
     if code in _DENIED or status == 403:
         return AwsDenied(
             system,
@@ -189,9 +194,6 @@ def _from_answer(
         )
     if code == "ExecutionAlreadyExists":
         return AwsExists(system, f"{subject} exists already", "Look it up instead of starting it.")
-    if code in _TOO_LARGE or status == 413:
-        cause = f"the payload for {subject} is too large"
-        return AwsRefused(system, cause, "Shorten it.", status=422)
     if status >= 500:
         return _from_5xx(code, status, said, system, subject, starting, undone)
     return AwsRefused(
@@ -201,11 +203,21 @@ def _from_answer(
     )
 
 
+def _from_between(system: str, subject: str, status: int, undone: str) -> UpstreamError:
+    """A code that is only the number: no AWS service wrote this answer, so it says nothing of AWS's
+    rights or names, and may change by itself."""
+    return UpstreamUnavailable(
+        system,
+        f"not AWS, but something on the way to it (a proxy, a gateway, a firewall) answered "
+        f"{status} for {subject}",
+        f"{undone} Check endpoint_url, the proxy, and what stands between.".strip(),
+    )
+
+
 def _from_5xx(
     code: str, status: int, said: str, system: str, subject: str, starting: bool, undone: str
 ) -> UpstreamError:
-    # A code that is only the number means that no AWS service wrote this answer: something between
-    # us and AWS did, and it does not know what AWS made of the request.
+    # What stands between (see `_from_between`) does not know what AWS made of the request.
     by_aws = code != str(status)
     refused = code.startswith(_NOT_SET_UP) or (by_aws and status == 503)
     if starting and not refused:

@@ -28,6 +28,8 @@ DURABLE = "durable"
 Kind = Literal["lambda", "stepfunctions"]
 _ARN = re.compile(r"^arn:[\w-]+:(lambda|states):([a-z0-9-]+):(\d{12}):(.+)$")
 
+_ACCOUNT = re.compile(r"(?:^|:)(\d{12}):function:")
+
 
 @dataclass(frozen=True)
 class TargetFacts:
@@ -80,6 +82,12 @@ def arn_region(name: str) -> str:
     """The region written in an ARN, or empty for a plain name."""
     match = _ARN.match(name)
     return match.group(2) if match else ""
+
+
+def arn_account(name: str) -> str:
+    """The account written in a function's ARN or partial ARN, or empty for a plain name."""
+    match = _ACCOUNT.search(name)
+    return match.group(1) if match else ""
 
 
 class Gateway:

@@ -314,3 +314,19 @@ def _counted(aws: AwsStandIn, tries: int, errors: int, begun: datetime | None = 
                 for moment in (begun, begun - timedelta(minutes=1))
             ],
         )
+
+
+@pytest.mark.parametrize("target", ["f", "arn:aws:lambda:us-east-1:123456789012:function:f"])
+def test_a_log_that_is_not_there_may_be_in_the_account_of_the_function(
+    aws: AwsStandIn, add_rule: AddRule, start: Start, look: Start, target: str
+) -> None:
+    aws.add_function("f", seconds=3_600)
+    add_rule("exact", URN, target)
+    run = start()
+    with aws.faults.inject(
+        operation="FilterLogEvents", status=400, code="ResourceNotFoundException"
+    ):
+        seen = look(run.run_id)
+    assert "The log group /aws/lambda/f does not exist" in seen.detail
+    elsewhere = "the function is of 123456789012: where that is another one"
+    assert (elsewhere in seen.detail) == (target != "f")

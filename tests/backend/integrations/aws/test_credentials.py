@@ -147,3 +147,22 @@ def test_temporary_keys_and_the_external_id_are_sent(aws: AwsStandIn) -> None:
     fetch = clients._new_session(config)._session._credentials._refresh_using
     assert fetch.__self__._assume_kwargs["ExternalId"] == "ext-7"
     assert probe(config).ok  # moto assumes any role
+
+
+@pytest.mark.parametrize(
+    ("role", "region"),
+    [
+        ("arn:aws:iam::123456789012:role/r", "us-east-1"),
+        ("arn:aws-cn:iam::123456789012:role/r", "cn-north-1"),
+        ("arn:aws-us-gov:iam::123456789012:role/r", "us-gov-east-1"),
+        ("arn:aws-of-tomorrow:iam::123456789012:role/r", "us-east-1"),
+    ],
+)
+def test_a_role_is_asked_for_in_its_own_partition(
+    monkeypatch: pytest.MonkeyPatch, role: str, region: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    config = AwsConfig(access_key_id="a", secret_access_key="b", role_arn=role)
+    fetch = clients._new_session(config)._session._credentials._refresh_using
+    assert fetch.__self__._client_creator("sts").meta.region_name == region

@@ -68,6 +68,10 @@ class TestStartLambda:
             (500, "ServiceException", OutcomeUnknown),
             (503, "ServiceUnavailable", UpstreamUnavailable),
             (403, "AccessDeniedException", AwsDenied),
+            (403, "", UpstreamUnavailable),
+            (404, "", UpstreamUnavailable),
+            (407, "", UpstreamUnavailable),
+            (413, "", AwsRefused),
             (403, "UnrecognizedClientException", AwsCredentials),
             (502, "", OutcomeUnknown),
             (503, "", OutcomeUnknown),
@@ -85,6 +89,16 @@ class TestStartLambda:
         assert type(told.value) is error
         assert told.value.message.startswith("AWS Lambda: ")
         assert aws.starts() == []
+
+    def test_a_refusal_that_aws_did_not_write_accuses_no_credentials(
+        self, aws: AwsStandIn, config: AwsConfig
+    ) -> None:
+        with (
+            aws.faults.inject(operation="Invoke", status=403, code=""),
+            pytest.raises(UpstreamUnavailable, match="not AWS, but something on the way") as told,
+        ):
+            Gateway(config).start_lambda("earnings-lambda", b"{}")
+        assert "Nothing was started." in told.value.message
 
     def test_a_web_page_instead_of_lambda_is_unknown(
         self, aws: AwsStandIn, config: AwsConfig
