@@ -294,6 +294,8 @@ class DMSClient:
         what = f"gave no answer within {self.config.timeout:g} s"
         if call.ahead:
             what += f" ({requests.counted(call.ahead, 'request')} waited before this one)"
+        if call.held_up:
+            what += f"; {call.held_up}"
         if isinstance(result, Closed):
             what = "had not answered when the client was closed"
         raise self._unanswered(request, operation_id, what)

@@ -67,12 +67,12 @@ def _check_folder(file: str) -> None:
 class Ledger:
     """One engine on the ledger's database; safe from many threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, new: bool = False) -> None:
         """Connect and check that the table is there.
 
         An entirely empty database gets the table, and so does a new SQLite file in a folder that is
-        there; the log tells of it, as the address may have a slip. Raises DatabaseException naming
-        what is wrong.
+        there; a warning tells of it, as the address may have a slip, unless one that is `new` was
+        asked for. Raises DatabaseException naming what is wrong.
         """
         try:
             parsed = make_url(url)
@@ -99,7 +99,7 @@ class Ledger:
         self._operations_ready = False
         self._lock = threading.Lock()
         try:
-            self._check()
+            self._check(new)
         except TypeError as exc:  # a driver's connect() does not know an option of the address
             self.engine.dispose()
             raise DatabaseException(
@@ -201,7 +201,7 @@ class Ledger:
 
     # -- tables ---------------------------------------------------------------------------------
 
-    def _check(self) -> None:
+    def _check(self, new: bool) -> None:
         with translated(self.address):
             found = inspect(self.engine)
             if not found.has_table(schema.LEDGER_NAME):
@@ -211,7 +211,8 @@ class Ledger:
                         "ledger_schema.sql there, or check that this is the right database."
                     )
                 self._create_ledger()
-                log.info("%s was empty; a new, empty ledger is there now.", self.address)
+                level = logging.INFO if new else logging.WARNING  # seen without any set-up
+                log.log(level, "%s was empty; a new, empty ledger is there now.", self.address)
                 found = inspect(self.engine)
             try:
                 self.shape = shape.find(found)

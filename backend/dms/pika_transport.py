@@ -114,6 +114,8 @@ class PikaTransport:
 
     def queue_state(self, host: str, *, timeout: float = 10.0) -> QueueState:
         self._await_ready(timeout)
+        if self._blocked:
+            raise RabbitMQException(f"RabbitMQ: {self._blocked}.")
         check = QueueCheck(host)
         self._in_owner(lambda: self._carry(check))
         try:
@@ -231,12 +233,18 @@ class PikaTransport:
     def _on_blocked(self, _connection: Any, frame: Any) -> None:
         """The broker is short of memory or disk and reads nothing more from this connection."""
         why = frame.method.reason or "it gives no reason"
-        self._blocked = f"the broker takes no requests at the moment ({why})"
+        self._hold_up(f"the broker takes no requests at the moment ({why})")
         log.warning("RabbitMQ: %s.", self._blocked)
         self._refuse_unpublished(self._blocked)
 
     def _on_unblocked(self, _connection: Any, _frame: Any) -> None:
-        self._blocked = ""
+        self._hold_up("")
+
+    def _hold_up(self, why: str) -> None:
+        self._blocked = why
+        with self._lock:
+            for request in self._calls.values():
+                request.call.held_up = why
 
     def _on_open_error(self, connection: Any, error: BaseException) -> None:
         self._failure = error

@@ -65,6 +65,8 @@ class PendingCall(Future[Result]):
         self.correlation_id = correlation_id
         #: Requests that waited in the host's queue when this one was sent; not those in work.
         self.ahead = 0
+        #: What the broker said meanwhile that may be why no answer comes.
+        self.held_up = ""
 
     def wait(self, seconds: float) -> Result | None:
         """The result, or None when `seconds` pass without one."""

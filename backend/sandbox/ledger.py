@@ -45,7 +45,7 @@ def start(folder: Path) -> Part:
 def seed(url: str, *, entries: int = 4_000, now: datetime | None = None) -> None:
     """Fill an empty ledger: finished mounts over 120 days, live ones, and one orphan per reason."""
     moment = (now or clock.now()).replace(tzinfo=None, microsecond=0)
-    ledger = Ledger(url)
+    ledger = Ledger(url, new=True)
     ledger.ensure_operations()
     rows = [*_history(entries, moment), *_live(moment), *_orphans(moment)]
     rows.sort(key=lambda row: row["created_at"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.dms.client import DMSClient, RequestTimeoutException
+from backend.dms.client import DMSClient, RabbitMQException, RequestTimeoutException
 from tests.fixtures.dms_responder import RabbitResponder, mount_request
 from tests.fixtures.rabbitmq import RabbitMQServer
 
@@ -46,12 +46,15 @@ def test_a_memory_alarm_ends_in_a_named_outcome_and_marks_nothing_mounted(
     # Nobody can know whether what lies in the broker's socket will still be carried out.
     with pytest.raises(RequestTimeoutException, match="unknown") as lost:
         client.mount(mount_request())
+    assert "within 4 s; the broker takes no requests at the moment (low on" in lost.value.message
     assert client.operations.get(lost.value.operation_id).state == "unknown"
 
     # By now the broker has said that it is blocked: nothing is sent, and at once.
     answer = client.mount(mount_request(2, "target-2"))
     assert answer["outcome"] == "not_delivered"
     assert "takes no requests at the moment (low on memory)" in answer["error_msg"]
+    with pytest.raises(RabbitMQException, match="takes no requests at the moment"):
+        client.transport.queue_state("compute-01")
     assert client.get_active_mounts() == []
     assert server.requests == []
 
