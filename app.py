@@ -7,6 +7,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
 import auth.heads
+import auth.pieces
 import auth.preload  # before the first visitor comes
 import auth.reruns  # noqa: F401  # for every session from now on
 from auth.first_frame import FirstFrame
