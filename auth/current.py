@@ -20,7 +20,7 @@ def signed_in() -> SignedIn | None:
     raw, found = raw_cookie(), None
     if raw:
         with get_database().read() as session:
-            found = sessions.actor_for(session, raw, active=not _refreshes_itself())
+            found = sessions.actor_for(session, raw, active=not is_part())
     context = get_script_run_ctx(suppress_warning=True)
     if context is not None:
         account_id = found.actor.id if found else None
@@ -28,7 +28,7 @@ def signed_in() -> SignedIn | None:
     return found
 
 
-def _refreshes_itself() -> bool:
+def is_part() -> bool:
     """True in the run of a fragment alone: progress bars poll, and polling is not activity."""
     context = get_script_run_ctx(suppress_warning=True)
     return bool(context is not None and context.fragment_ids_this_run)

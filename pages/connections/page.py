@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from auth import current
 from backend.connections import checklist, environments, health, service, testing
 from backend.connections.schemas import EnvironmentView, TestResult
 from backend.core.access import Permission
@@ -22,11 +23,17 @@ from pages.shell.errors import escape
 _RESULTS = "connections.results"
 
 
-def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) -> EnvironmentView:
-    """Which environment, and what this person can do with it."""
+@st.fragment
+def toolbar(
+    shown: EnvironmentView, known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool
+) -> None:
+    """Which environment, and what this person can do with it. A click runs this part alone: its
+    dialog or its progress does not wait for all the page, which draws dialogs in its own runs."""
     choice, test, manage, add = st.columns([5, 2, 2, 2], vertical_alignment="bottom")
     with choice:
         environment = chooser.environment_of(known)
+    if current.is_part() and environment != shown:
+        st.rerun()  # all of the page is about another one now
     if may_test:
         test.button(
             "Test all",
@@ -37,26 +44,27 @@ def toolbar(known: tuple[EnvironmentView, ...], *, may_test: bool, admin: bool) 
             on_click=_test_all,
             args=(environment,),
         )
-    if not admin:
-        return environment
-    manage.button(
-        "Edit …",
-        key="connections.open.edit",
-        icon=":material/edit:",
-        width="stretch",
-        help="Rename the environment, say whose certificates it trusts, or delete it",
-        on_click=environments_form.open_edit,
-    )
-    add.button(
-        "Add …",
-        key="connections.open.add",
-        icon=":material/add:",
-        width="stretch",
-        help="Add another environment",
-        on_click=confirm.open_dialog,
-        args=(environments_form.ADD,),
-    )
-    return environment
+    if admin:
+        manage.button(
+            "Edit …",
+            key="connections.open.edit",
+            icon=":material/edit:",
+            width="stretch",
+            help="Rename the environment, say whose certificates it trusts, or delete it",
+            on_click=environments_form.open_edit,
+        )
+        add.button(
+            "Add …",
+            key="connections.open.add",
+            icon=":material/add:",
+            width="stretch",
+            help="Add another environment",
+            on_click=confirm.open_dialog,
+            args=(environments_form.ADD,),
+        )
+        if current.is_part():
+            environments_form.dialogs(environment, known)
+    all_results(environment)
 
 
 def _test_all(environment: EnvironmentView) -> None:
@@ -115,8 +123,7 @@ jobs = calls.read(checklist.checklist, environment=environment.name)
 first = checklist_view.draw(environment, jobs, admin=may_write)
 with st.expander("All connections of all environments") if first else st.container():
     matrix.draw(calls.read(health.overview))
-environment = toolbar(known, may_test=may_test, admin=may_write)
-results = st.container()
+toolbar(environment, known, may_test=may_test, admin=may_write)
 waiting.draw("connections", environment.name)
 if not environment.trust.verify:
     st.warning(
@@ -137,5 +144,3 @@ with right:
     kind_panel.draw(views[chosen], latest.get(chosen), jobs, may_test=may_test, admin=may_write)
 if may_write:
     environments_form.dialogs(environment, known)
-with results:  # tested when all else is drawn
-    all_results(environment)

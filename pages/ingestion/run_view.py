@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from auth import current
 from backend.core import stopping
 from backend.core.access import Actor
 from backend.core.database import Database
@@ -70,19 +71,35 @@ def _form(environment: str) -> Request | None:
     earlier = st.session_state.get(_RERUN_OF)
     if earlier:
         st.caption(f"Filled in from run {escape(earlier)}; change what you like.")
-    review = st.button(
+    return _button(
+        Request(
+            dataset, job or None, reason.strip(), environment=environment or None, rerun_of=earlier
+        )
+    )
+
+
+@st.fragment
+def _button(request: Request) -> Request | None:
+    """Its click runs this part alone: what is answered soon opens the dialog before all the page is
+    drawn anew; what takes longer is waited for by the page."""
+    if not st.button(
         "Review …",
         key="ingestion.review",
         type="primary",
         icon=":material/visibility:",
-        disabled=not (dataset or job),
+        disabled=not (request.dataset_urn or request.job_urn),
         shortcut=primary.key("run"),
-    )
-    if not review:
+    ):
         return None
-    return Request(
-        dataset, job or None, reason.strip(), environment=environment or None, rerun_of=earlier
-    )
+    if not current.is_part():
+        return request
+    review(request)
+    beside.wait_for(_ASKED)
+    if not beside.answered(_ASKED):
+        st.rerun()
+    reviewed()
+    dialog()
+    return None
 
 
 def fill_from(run: RunView) -> None:

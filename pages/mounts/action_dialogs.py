@@ -10,7 +10,7 @@ from backend.mounts import actions, orphans, targets
 from backend.mounts.schemas import MountView, OperationView
 from pages.mounts import dialog_calls
 from pages.mounts.dialog_calls import JOB
-from pages.mounts.filter_bar import Wanted
+from pages.mounts.filter_bar import Wanted, job_number
 from pages.shared import confirm, job_progress, primary
 from pages.shell import calls, flash
 from pages.shell.errors import escape
@@ -38,13 +38,14 @@ def toolbar(environment: str | None) -> None:
         st.session_state[JOB] = calls.write(orphans.submit_scan, environment=environment)
     if chosen == NEW_TEMPLATE:
         confirm.open_dialog(TARGET)
-    st.button(
+    confirm.opener(
         "Mount …",
+        MOUNT,
+        lambda: _mount_dialog(environment),
         key="mounts.open.mount",
         icon=":material/add_circle:",
         type="primary",
-        shortcut=primary.key("entry", "operation"),
-        on_click=lambda: confirm.open_dialog(MOUNT),
+        shortcut=lambda: primary.key("entry", "operation"),
     )
 
 
@@ -67,10 +68,10 @@ def progress() -> None:
 
 def dialogs(wanted: Wanted) -> None:
     """Draw the dialog that is open, if any."""
-    if not any(confirm.is_open(name) for name in (MOUNT, UNMOUNT, DELETE, RECHECK, VERIFY, TARGET)):
+    _mount_dialog(wanted.where)
+    if not any(confirm.is_open(name) for name in (UNMOUNT, DELETE, RECHECK, VERIFY, TARGET)):
         return
     defaults = calls.read(actions.form_defaults, environment=wanted.where)
-    _mount_dialog(wanted, defaults)
     _unmount_dialog(wanted, defaults)
     _delete_dialog(wanted)
     _recheck_dialog(wanted, defaults)
@@ -96,7 +97,11 @@ def ask_to_unmount(entry: MountView) -> None:
 # -- mount -----------------------------------------------------------------------------------------
 
 
-def _mount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
+def _mount_dialog(environment: str | None) -> None:
+    if not confirm.is_open(MOUNT):
+        return
+    defaults = calls.read(actions.form_defaults, environment=environment)
+
     def body() -> None:
         way = st.segmented_control(
             "How", [_BY_NAME, _BY_JSON], default=_BY_NAME, key=f"{MOUNT}.way"
@@ -109,13 +114,13 @@ def _mount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
                 placeholder='{"context": {…}, "keystone_token": "…", "job": {"jobid": 1}, …}',
             )
         else:
-            _target_form(MOUNT, wanted, defaults)
+            _target_form(MOUNT, environment, defaults)
         _production_note(defaults)
 
     def act() -> bool:
         state = st.session_state
         if state.get(f"{MOUNT}.way") == _BY_JSON:
-            return dialog_calls.submit_json(wanted, "mount", state.get(f"{MOUNT}.json") or "")
+            return dialog_calls.submit_json(environment, "mount", state.get(f"{MOUNT}.json") or "")
         host = (state.get(f"{MOUNT}.host") or "").strip()
         target, jobid = state.get(f"{MOUNT}.target"), state.get(f"{MOUNT}.jobid")
         if not target or not host or jobid is None:
@@ -125,7 +130,7 @@ def _mount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
             return False
         return dialog_calls.submit(
             actions.submit_form,
-            environment=wanted.where,
+            environment=environment,
             kind="mount",
             target_id=target,
             host=host,
@@ -147,20 +152,21 @@ def _mount_dialog(wanted: Wanted, defaults: dict[str, str]) -> None:
     )
 
 
-def _target_form(name: str, wanted: Wanted, defaults: dict[str, str]) -> None:
-    known = calls.read(targets.known_ids, environment=wanted.where)
+def _target_form(name: str, environment: str | None, defaults: dict[str, str]) -> None:
+    """It starts with the host and the backup job that the list is filtered by."""
+    known = calls.read(targets.known_ids, environment=environment)
     if not known:
         st.info("No target is known by name yet: make a template, or mount as JSON.")
     left, middle, right = st.columns([3, 3, 2])
     left.selectbox("Target", known, index=None, placeholder="Choose a target", key=f"{name}.target")
     middle.text_input(
-        "Host", value=wanted.filters.host, key=f"{name}.host", placeholder="compute-01"
+        "Host", value=st.query_params.get("host", ""), key=f"{name}.host", placeholder="compute-01"
     )
     right.number_input(
         "Backup job",
         min_value=0,
         max_value=2_147_483_647,
-        value=wanted.filters.job,
+        value=job_number(st.query_params.get("job", "")),
         step=1,
         key=f"{name}.jobid",
         placeholder="12345",

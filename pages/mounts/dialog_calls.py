@@ -8,7 +8,6 @@ import streamlit as st
 
 from backend.core.errors import PortalError
 from backend.mounts import actions
-from pages.mounts.filter_bar import Wanted
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -16,13 +15,13 @@ from pages.shell.errors import escape
 JOB = "mounts.job"
 
 
-def submit_json(wanted: Wanted, kind: str, text: str) -> bool:
+def submit_json(environment: str | None, kind: str, text: str) -> bool:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as exc:
         st.warning(f"The request is not JSON: {escape(str(exc))}", icon=":material/warning:")
         return False
-    return submit(actions.submit, environment=wanted.where, kind=kind, request=document)
+    return submit(actions.submit, environment=environment, kind=kind, request=document)
 
 
 def submit(function: Callable[..., int], **arguments: Any) -> bool:

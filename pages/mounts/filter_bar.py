@@ -117,7 +117,7 @@ def _filters(view: str, environment: str | None) -> tuple[Filters, str, str, str
             since, until = _range()
         else:
             since = until = None
-    jobid = _job(job)
+    jobid = job_number(job)
     if job and jobid is None:
         st.warning(
             "A backup job is a whole number; this filter is left out.", icon=":material/info:"
@@ -176,7 +176,7 @@ def _name(label: str, parameter: str, counts: Sequence[tuple[str, int]]) -> str:
     return wanted
 
 
-def _job(text: str) -> int | None:
+def job_number(text: str) -> int | None:
     """Any whole number that a column may hold, negative ones too."""
     try:
         jobid = int(text)

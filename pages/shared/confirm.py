@@ -5,11 +5,12 @@ and at the end of the page:  if confirm.ask("x.delete", …): act.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from auth import inline
+from auth import current, inline
 from backend.changes import policy
 from backend.changes.schemas import PolicyView
 from pages.shared import primary, reason
@@ -29,6 +30,27 @@ _BUTTONS = (".confirm", ".cancel", ".submit", ".reload")
 def open_dialog(name: str) -> None:
     """Remember that the dialog `name` is open; call from a button's on_click or branch."""
     st.session_state[OPEN] = name
+
+
+@st.fragment
+def opener(
+    label: str,
+    name: str,
+    draw: Callable[[], None],
+    *,
+    shortcut: Callable[[], str | None] = lambda: None,
+    on_click: Callable[[], None] | None = None,
+    **look: Any,
+) -> None:
+    """A button that opens the dialog `name`, which the page draws in its own runs: its click runs
+    this part alone, so the dialog does not wait for all the page.
+
+    draw: draws the dialog; on_click: what else opens it; look: what `st.button` takes besides.
+    """
+    opens = on_click or partial(open_dialog, name)
+    st.button(label, shortcut=shortcut(), on_click=opens, **look)
+    if current.is_part() and is_open(name):
+        draw()
 
 
 def is_open(name: str) -> bool:

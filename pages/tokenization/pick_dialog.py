@@ -21,14 +21,17 @@ _URN = "urn:li:dataset:(urn:li:dataPlatform:postgres,<database>.<schema>.<table>
 
 
 def button(place: Any, environment: str) -> None:
-    place.button(
-        "Pick a table …",
-        key="tokenization.pick",
-        icon=":material/table:",
-        shortcut=None if st.query_params.get("dataset") else primary.key(),
-        width="stretch",
-        on_click=_open,
-    )
+    with place:
+        confirm.opener(
+            "Pick a table …",
+            DIALOG,
+            lambda: _dialog(environment),
+            key="tokenization.pick",
+            icon=":material/table:",
+            shortcut=lambda: primary.key("dataset"),
+            width="stretch",
+            on_click=_open,
+        )
     if confirm.is_open(DIALOG):
         _dialog(environment)
 

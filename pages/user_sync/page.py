@@ -29,40 +29,38 @@ def ask_environment() -> str:
 
 
 def start_plan(environment: str) -> None:
-    """Ask for a new plan and go to it."""
-    plan = calls.write(
-        service.start_plan,
-        environment=environment,
-        accept_short=bool(st.session_state.get("user_sync.accept_short")),
-    )
+    """Ask for a new plan and go to it; at the click, before anything is drawn."""
+    with flash.deferring():
+        plan = calls.write(
+            service.start_plan,
+            environment=environment,
+            accept_short=bool(st.session_state.get("user_sync.accept_short")),
+        )
     if plan is not None:
-        # Once means once; a widget's value can only be set before it is drawn again.
-        st.session_state["user_sync.accepted"] = True
+        st.session_state["user_sync.accept_short"] = False  # once means once
         for name in _OF_A_PLAN:
             st.query_params.pop(name, None)
         st.query_params["plan"] = str(plan.id)
         job_progress.started(plan.job_id)
-        st.rerun()
 
 
 def plan_button(environment: str, *, is_first: bool) -> None:
     """Plan anew, and the leave to do so with fewer people. is_first: there is no plan yet."""
-    if st.session_state.pop("user_sync.accepted", False):
-        st.session_state["user_sync.accept_short"] = False
     st.checkbox(
         "Allow fewer users this once",
         key="user_sync.accept_short",
         help="A plan stops when the directory names far fewer people than last time, or "
         "far fewer of them are found in OpenMetadata. Tick this when that is right.",
     )
-    if st.button(
+    st.button(
         "Plan now",
         key="user_sync.plan",
         icon=":material/sync:",
         type="primary" if is_first else "secondary",
         shortcut=primary.key() if is_first else None,
-    ):
-        start_plan(environment)
+        on_click=start_plan,
+        args=(environment,),
+    )
 
 
 def newest_plan(environment: str) -> PlanView | None:
