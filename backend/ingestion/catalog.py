@@ -59,10 +59,9 @@ class Catalog:
             return None
         if dataset_urn in self._tags:
             return self._tags[dataset_urn]
-        try:
-            return self.client().dataset(dataset_urn).tags
-        except NotFound:
-            return ()
+        # Not the whole dataset: its fields, which may be thousands, cost more than all else here.
+        found = self.client().datasets_with_links([dataset_urn])
+        return found[dataset_urn].tags if dataset_urn in found else ()
 
     def job_property(self, job_urn: str, property_urn: str) -> tuple[str, ...] | None:
         """The values of a job's structured property; None without a connection."""

@@ -87,6 +87,8 @@ class LoopbackServer:
         self.requests: list[tuple[str, str]] = []
         self._answer, self._failing = answer, failing
         self._socket = socket.create_server(("127.0.0.1", port), backlog=128)
+        # Of every connection, as `backend.core.sockets` sets it for the portal's own.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = int(self._socket.getsockname()[1])
         self._server = _Server(self, tls)
         self._thread: threading.Thread | None = None

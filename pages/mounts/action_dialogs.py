@@ -38,15 +38,16 @@ def toolbar(environment: str | None) -> None:
         st.session_state[JOB] = calls.write(orphans.submit_scan, environment=environment)
     if chosen == NEW_TEMPLATE:
         confirm.open_dialog(TARGET)
-    confirm.opener(
-        "Mount …",
-        MOUNT,
-        lambda: _mount_dialog(environment),
-        key="mounts.open.mount",
-        icon=":material/add_circle:",
-        type="primary",
-        shortcut=lambda: primary.key("entry", "operation"),
-    )
+    with st.container(width="content"):
+        confirm.opener(
+            "Mount …",
+            MOUNT,
+            lambda: _mount_dialog(environment),
+            key="mounts.open.mount",
+            icon=":material/add_circle:",
+            type="primary",
+            shortcut=lambda: primary.key("entry", "operation"),
+        )
 
 
 def progress() -> None:

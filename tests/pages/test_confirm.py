@@ -5,6 +5,9 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from auth import current
+from pages.shell.proof import OPEN
+
 
 @pytest.fixture(autouse=True)
 def _signed_in(sign_in_as: Callable[[str | None], None]) -> None:
@@ -89,3 +92,27 @@ def test_a_window_with_a_form_of_its_own_is_there_until_it_is_done() -> None:
     app.button(key="w.submit").click().run()
     assert not app.exception
     assert not app.text_input
+
+
+def with_an_opener() -> None:
+    import streamlit as st
+
+    from pages.shared import confirm
+
+    def draw() -> None:
+        confirm.window("w", title="A window", body=lambda: st.markdown("drawn"))
+
+    confirm.opener("Open …", "w", draw, key="open")
+
+
+@pytest.mark.parametrize(("is_part", "drawn"), [(True, ["drawn"]), (False, [])])
+def test_what_a_button_opens_is_drawn_in_its_own_run_and_else_by_the_page(
+    monkeypatch: pytest.MonkeyPatch, is_part: bool, drawn: list[str]
+) -> None:
+    monkeypatch.setattr(current, "is_part", lambda: is_part)
+    app = AppTest.from_function(with_an_opener, default_timeout=60).run()
+    assert not app.markdown
+    app.button(key="open").click().run()
+    assert not app.exception
+    assert [each.value for each in app.markdown] == drawn
+    assert app.session_state[OPEN] == "w"

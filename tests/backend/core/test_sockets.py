@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from backend.core.database import Database
 from backend.core.sockets import send_at_once
+from backend.sandbox.loopback import LoopbackServer, json_response
 
 OTHER_PROCESS = """
 import sqlite3, sys
@@ -36,6 +37,13 @@ def test_a_connection_accepted_later_has_no_delay() -> None:
             with accepted:
                 assert _nodelay(accepted)
                 assert not _nodelay(client)
+
+
+def test_a_stand_in_has_no_delay_either() -> None:
+    """Each of the sandbox's answers on a kept connection waited 40 ms."""
+    server = LoopbackServer(lambda _request: json_response(200, {}))
+    assert _nodelay(server._socket)
+    server.close()
 
 
 def test_other_descriptors_are_left_alone(tmp_path) -> None:
