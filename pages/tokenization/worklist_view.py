@@ -36,7 +36,7 @@ _OPENS = ("running", "failed", "done")
 def draw(actor: Actor, environment: str) -> None:
     """Filters in one line, then the list; its button opens the preview, or the run."""
     # While no dataset is open, the button that picks one says its key, too.
-    shares = [7, 3, 1.6, 0.6] if st.query_params.get("dataset") else [6, 2.4, 2.6, 0.6]
+    shares = [6.9, 3, 1.7, 0.6] if st.query_params.get("dataset") else [6, 2.4, 2.6, 0.6]
     left, search, pick, again = st.columns(shares, vertical_alignment="center")
     with search:
         text = filters.text(
