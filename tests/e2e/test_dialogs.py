@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.e2e import test_tokenization_walk
 from tests.e2e.test_changes import let_sign_ins_grow_old
@@ -124,3 +125,35 @@ def test_each_window_is_accessible(sandbox_portal: Portal, browser_page: Page) -
         expect(page.get_by_role("button", name=inside).first).to_be_visible()
         settle(page)
         assert violations_in_both(page) == [], inside
+
+
+def test_a_main_action_does_not_wait_for_all_of_its_page(
+    sandbox_portal: Portal, browser_page: Page
+) -> None:
+    """It ends a run of its own part before anything else is run."""
+    page, ended = browser_page, list[int]()
+
+    def note(frame: str | bytes) -> None:
+        message = ForwardMsg()
+        if isinstance(frame, bytes):
+            message.ParseFromString(frame)
+        if message.WhichOneof("type") == "script_finished":
+            ended.append(message.script_finished)
+
+    page.on("websocket", lambda socket: socket.on("framereceived", note))
+    sandbox_portal.open(page)
+    for path, label in (
+        ("/mounts", "Mount …"),
+        ("/tokenization", "Pick a table …"),
+        (f"/ingestion?dataset_urn={PRICES}", "Review …"),
+        ("/connections", "Edit …"),
+    ):
+        page.goto(sandbox_portal.url + path)
+        button = page.get_by_role("button", name=label).first
+        expect(button).to_be_enabled()
+        settle(page)
+        ended.clear()
+        tap(button)
+        expect(page.get_by_role("dialog")).to_be_visible()
+        settle(page)
+        assert ended[0] == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY, label
