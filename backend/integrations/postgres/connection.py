@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psycopg2
-from psycopg2 import sql
+from psycopg2 import errorcodes, sql
 from psycopg2.extensions import connection as Connection
 
 from backend.core import resolving
@@ -28,6 +28,12 @@ _RELIED_ON = {
     "session_replication_role": "origin",
 }
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+class HotStandby(psycopg2.NotSupportedError):
+    """BEGIN … READ WRITE is a feature that it does not support: it takes nothing but reads."""
+
+    pgcode = errorcodes.READ_ONLY_SQL_TRANSACTION
 
 
 def address(settings: Mapping[str, str]) -> str:
@@ -121,6 +127,8 @@ def _first_statement() -> Iterator[None]:
         if exc.pgcode is None and not isinstance(exc, deadline.NoAnswer):
             raise deadline.BrokenAtOnce(str(exc)) from exc
         raise
+    except psycopg2.NotSupportedError as exc:
+        raise HotStandby(str(exc)) from exc
 
 
 def _arguments(settings: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, Any]:

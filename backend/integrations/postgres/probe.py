@@ -46,6 +46,7 @@ def probe(
             application="steward-portal test",
             connect_timeout=timeout / 2,
             statement_timeout=timeout / 2,
+            readonly=True,  # all that a replica takes, which is to be told as one
         ) as connection,
         connection.cursor() as cursor,
     ):
