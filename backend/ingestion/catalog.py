@@ -61,7 +61,7 @@ class Catalog:
             return self._tags[dataset_urn]
         # Not the whole dataset: its fields, which may be thousands, cost more than all else here.
         found = self.client().datasets_with_links([dataset_urn])
-        return found[dataset_urn].tags if dataset_urn in found else ()
+        return next((dataset.tags for dataset in found.values()), ())
 
     def job_property(self, job_urn: str, property_urn: str) -> tuple[str, ...] | None:
         """The values of a job's structured property; None without a connection."""
