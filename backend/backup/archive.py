@@ -1,12 +1,14 @@
 """The backup's file: a zip with a manifest, the database, and files the operator put beside it."""
 
+import contextlib
 import json
 import lzma
 import os
 import shutil
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from backend.backup.errors import NotABackup
 from backend.backup.schemas import FORMAT, Manifest
+from backend.core import private
 
 MANIFEST = "manifest.json"
 DATABASE = "portal.sqlite"
@@ -27,24 +30,39 @@ _BROKEN = (
 )  # fmt: skip
 
 
+@contextlib.contextmanager
+def staged(folder: Path, prefix: str, *, alone: Exception | None = None) -> Iterator[Path]:
+    """A folder in `folder` until the block ends; those that killed processes left there, whole
+    states, are removed first. alone: raised when another process has one. Raises OSError, too."""
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as name,
+        private.held(Path(name), wait=True),
+    ):
+        for other in set(folder.glob(f"{prefix}*")) - {Path(name)}:
+            # One that was only just made is empty: its process locks it next, and then looks here.
+            with contextlib.suppress(OSError), private.held(other) as abandoned:
+                if abandoned and any(other.iterdir()):
+                    shutil.rmtree(other)
+                if not abandoned and alone is not None:
+                    raise alone
+        yield Path(name)
+
+
 def pack(folder: Path, manifest: Manifest, target: Path) -> None:
     """Write the folder's files into `target`, readable by its owner alone and complete or absent.
 
     Raises OSError.
     """
-    part = target.with_name(f"{target.name}.part")
+    part = folder / "packed"
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as zipped:
-                zipped.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
-                for name in (DATABASE, *manifest.files):
-                    zipped.write(folder / name, name)
-            handle.flush()
-            os.fsync(handle.fileno())
-        part.rename(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with os.fdopen(descriptor, "wb") as handle:
+        with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as zipped:
+            zipped.writestr(MANIFEST, json.dumps(asdict(manifest), indent=2))
+            for name in (DATABASE, *manifest.files):
+                zipped.write(folder / name, name)
+        handle.flush()
+        os.fsync(handle.fileno())
+    part.rename(target)
 
 
 def unpack(source: Path, folder: Path) -> Manifest:
@@ -67,12 +85,12 @@ def unpack(source: Path, folder: Path) -> Manifest:
 
 
 def _check_room(zipped: zipfile.ZipFile, names: Sequence[str], folder: Path) -> None:
-    """Raise ValueError unless the files, which are never longer than the zip says, have room: a
+    """Raise OSError unless the files, which are never longer than the zip says, have room: a
     small one can be made that fills any disk."""
     needed = sum(zipped.getinfo(name).file_size for name in names)
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise ValueError(f"unpacked it has {needed:,} bytes, and {free:,} are free")
+        raise OSError(f"unpacked it has {needed:,} bytes, and {free:,} are free")
 
 
 def _manifest(zipped: zipfile.ZipFile) -> Manifest:

@@ -38,6 +38,14 @@ class PortalRuns(Conflict):
         )
 
 
+class RestoreRuns(Conflict):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"Another restore puts a backup into {folder} right now. Nothing was changed; wait "
+            "until it has ended."
+        )
+
+
 class NotABackup(InvalidInput):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(

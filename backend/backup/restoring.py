@@ -1,8 +1,8 @@
 """Put a backup back while the portal is stopped, and put right what time has passed by."""
 
+import contextlib
 import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +16,7 @@ from backend.backup.errors import (
     NewerBackup,
     NotABackup,
     PortalRuns,
+    RestoreRuns,
     StateExists,
     WrongKey,
 )
@@ -50,17 +51,17 @@ def restore(
 
     keys: the file that was written beside the backup; its keys go in front of the key file's.
     replace: a state that is there already is kept in a folder beside it.
-    Raises NotSqlite, StateExists, PortalRuns, NotABackup, NewerBackup, WrongKey, BackupFailed.
+    Raises NotSqlite, StateExists, PortalRuns, RestoreRuns, NotABackup, NewerBackup, WrongKey,
+    BackupFailed.
     """
     access.require(actor, Permission.BACKUP_RESTORE)
     path = sqlite_file.path_of(database)
-    if sqlite_file.holds_something(path) and not replace:
-        raise StateExists(path)
     data_dir = get_settings().data_dir
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=_STAGED, dir=data_dir) as name:
-            staged = Path(name)
+        with archive.staged(data_dir, _STAGED, alone=RestoreRuns(data_dir)) as staged:
+            if sqlite_file.holds_something(path) and not replace:
+                raise StateExists(path)
             manifest = archive.unpack(source, staged)
             new_keys = _checked(source, staged / archive.DATABASE, keys)
             kept, ended = _put(path, staged, manifest, new_keys, actor, source.name)
@@ -188,8 +189,11 @@ def _put(
     """
     data_dir = get_settings().data_dir
     replaces = sqlite_file.holds_something(path)
-    with sqlite_file.alone(path) as live:
-        kept = _keep(live) if replaces else None
+    with sqlite_file.alone(path) as live, contextlib.ExitStack() as failed:
+        kept = data_dir / _stamp() if replaces else None
+        if kept is not None:  # of no use beside what it is a copy of, and in the way on a full disk
+            failed.callback(shutil.rmtree, kept, ignore_errors=True)
+            _keep(live, kept)
         # Keys first, and none is taken away: whichever database is there opens with them.
         if new_keys:
             crypto.put_keys_into_file(data_dir, new_keys)
@@ -207,21 +211,17 @@ def _put(
         for name in manifest.files:
             shutil.copyfile(staged / name, data_dir / name)
         sqlite_file.put(staged / archive.DATABASE, live)
-        for left in data_dir.glob(f"{_STAGED}*"):  # whole states, of restores that were killed
-            if left != staged:
-                shutil.rmtree(left, ignore_errors=True)
+        failed.pop_all()
     return kept, ended
 
 
-def _keep(live: sqlite3.Connection) -> Path:
-    """Copy what is about to be replaced; returns where to."""
+def _keep(live: sqlite3.Connection, kept: Path) -> None:
+    """Copy what is about to be replaced."""
     data_dir = get_settings().data_dir
-    kept = data_dir / _stamp()
     kept.mkdir(mode=0o700)
     sqlite_file.keep(live, kept / archive.DATABASE)
     for name in (*archive.OWN_FILES, audit.CHECKPOINT_FILE):
         _copy_if_there(data_dir / name, kept / name)
-    return kept
 
 
 def _copy_if_there(source: Path, target: Path) -> None:

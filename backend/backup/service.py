@@ -3,7 +3,6 @@
 import os
 import shutil
 import sqlite3
-import tempfile
 from pathlib import Path
 
 from backend.backup import archive, sqlite_file
@@ -13,6 +12,8 @@ from backend.core import access, audit, clock, crypto
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
 from backend.core.settings import get_settings
+
+_STAGED = ".portal-backup-"
 
 
 def make(database: Database, actor: Actor, *, target: Path, keys: Path | None = None) -> Made:
@@ -44,8 +45,7 @@ def make(database: Database, actor: Actor, *, target: Path, keys: Path | None = 
 
 def _write(database: Database, target: Path) -> Manifest:
     """The copy lies beside the target, where there is room for it, until it is packed."""
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.absolute().parent) as name:
-        folder = Path(name)
+    with archive.staged(target.absolute().parent, _STAGED) as folder:
         made_at = clock.now()
         sqlite_file.copy(database, folder / archive.DATABASE)
         contents = sqlite_file.inspect(folder / archive.DATABASE)

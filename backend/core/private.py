@@ -57,16 +57,27 @@ class FolderInUse(PortalError):
 
 @contextlib.contextmanager
 def only_portal(folder: Path) -> Iterator[None]:
-    """Hold the data folder for this portal; raises FolderInUse. The lock dies with its process."""
-    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the data folder for this portal; raises FolderInUse."""
+    os.close(os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600))
+    with held(folder / LOCK_FILE) as ours:
+        if not ours:
+            raise FolderInUse(folder)
+        yield
+
+
+@contextlib.contextmanager
+def held(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """A file or folder locked against other processes, or False. The lock dies with its process."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise FolderInUse(folder) from exc
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
         except OSError as exc:  # some network file systems know no locks
-            log.info("The data folder cannot be locked.", reason=str(exc))
-        yield
+            log.info("There is no lock on this file system.", path=str(path), reason=str(exc))
+        yield True
     finally:
         os.close(descriptor)
 

@@ -180,4 +180,6 @@ def test_what_would_fill_the_disk_is_not_unpacked(
     monkeypatch.setattr(shutil, "copyfileobj", lambda *_: pytest.fail("it was unpacked"))
     monkeypatch.setattr("sys.argv", ["backend", "restore", str(bomb)])
     assert main() == 1
-    assert "unpacked it has 5,000 bytes, and 4,000 are free" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "could not be put" in said
+    assert "unpacked it has 5,000 bytes, and 4,000 are free" in said

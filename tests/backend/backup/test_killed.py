@@ -4,8 +4,8 @@ import pytest
 
 from backend.accounts import service as accounts
 from backend.accounts import sessions
-from backend.backup import restoring
-from backend.backup.errors import BackupFailed
+from backend.backup import archive, restoring
+from backend.backup.errors import BackupFailed, RestoreRuns
 from backend.core import audit
 from backend.core.access import SYSTEM, Role
 from backend.core.database import Database
@@ -87,6 +87,20 @@ class TestKilled:
         (data_dir / ".restore-abc" / "portal.sqlite").write_bytes(b"a whole state")
         restored(stopped(), made, replace=True)
         assert not list(data_dir.glob(".restore-*"))
+
+    def test_another_restore_is_left_alone(self, database, backup, stopped, data_dir):
+        """What it has unpacked stays, which was removed, and it would have put an empty state."""
+        made = backup()
+        _more_events(database)
+        before = _events(database)
+        with archive.staged(data_dir, ".restore-") as others:
+            (others / "portal.sqlite").write_bytes(b"a whole state")
+            with pytest.raises(RestoreRuns, match="Another restore puts a backup into"):
+                restored(stopped(), made, replace=True)
+            assert (others / "portal.sqlite").read_bytes() == b"a whole state"
+            assert list(data_dir.glob(".restore-*")) == [others]
+        assert _events(database) == before
+        assert restored(stopped(), made, replace=True).settled.chain.ok
 
     def test_a_file_that_cannot_be_put_leaves_the_old_database(
         self, database, backup, stopped, data_dir

@@ -178,8 +178,9 @@ class TestOverAState:
         # The lock died with the process: nothing stale stands in the way.
         assert restored(stopped(), made, replace=True).settled.chain.ok
 
-    def test_a_disk_that_fills_up_leaves_the_old_state(
-        self, database, backup, stopped, monkeypatch
+    @pytest.mark.parametrize("step", ["keep", "put"])
+    def test_a_disk_that_fills_up_leaves_the_old_state_alone(
+        self, database, backup, stopped, data_dir, monkeypatch, step
     ):
         made = backup()
         _record(database)
@@ -188,10 +189,11 @@ class TestOverAState:
         def full(*_: object) -> None:
             raise sqlite3.OperationalError("database or disk is full")
 
-        monkeypatch.setattr(restoring.sqlite_file, "put", full)
+        monkeypatch.setattr(restoring.sqlite_file, step, full)
         with pytest.raises(BackupFailed, match="The database is as it was"):
             restored(stopped(), made, replace=True)
         assert _events(database) == before
+        assert not list(data_dir.glob("*restore-*"))
         with database.read() as session:
             assert audit.verify(session).ok
 

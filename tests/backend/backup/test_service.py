@@ -3,6 +3,8 @@
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -51,6 +53,29 @@ class TestMake:
             "portal.backup",
             "portal.keys",
         }
+
+    def test_what_a_killed_one_left_does_not_stay_and_others_work_stays(
+        self, backup, tmp_path: Path
+    ) -> None:
+        """Its lock died with it; a folder of another name is not the portal's."""
+        code = (
+            "import os, pathlib, sys; from backend.backup import archive;"
+            "manager = archive.staged(pathlib.Path(sys.argv[1]), '.portal-backup-');"
+            "made = manager.__enter__();"
+            "(made / 'portal.sqlite').write_bytes(b'a whole state'); os.kill(os.getpid(), 9)"
+        )
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+        (left,) = tmp_path.glob(".portal-backup-*")
+        foreign = tmp_path / ".backup-of-mine" / "file"
+        foreign.parent.mkdir()
+        foreign.write_text("mine")
+        with archive.staged(tmp_path, ".portal-backup-") as running:
+            assert not left.exists()
+            (running / "portal.sqlite").write_bytes(b"half a state")
+            backup()
+            assert (running / "portal.sqlite").exists()
+        assert not list(tmp_path.glob(".portal-backup-*"))
+        assert foreign.exists()
 
     @pytest.mark.parametrize("taken", ["portal.backup", "portal.keys"])
     def test_never_writes_over_a_file(self, backup, tmp_path: Path, taken: str) -> None:
