@@ -25,7 +25,7 @@ _RELIED_ON = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
     "SET SESSION autocommit = 0, foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0",
     "SET SESSION sql_select_limit = 18446744073709551615",
-    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
 )
 TLS_MODES = ("disable", "prefer", "require", "verify-full")
 #: Seconds that an answer may be late after the server's own time limit.

@@ -161,6 +161,12 @@ MEANINGS: dict[int, Meaning] = {
         "the server only takes encrypted connections",
         "{on}.",
     ),
+    3161: Meaning(
+        UpstreamError,
+        "the server takes no tables of the engine MEMORY, in which a run keeps its key",
+        "Have it taken out of disabled_storage_engines (MySQL), or enforce_storage_engine emptied "
+        "(MariaDB).",
+    ),
     3168: Meaning(UpstreamUnavailable, "the server is not available", _LATER),
     4151: Meaning(CredentialsRefused, "the account is locked", "Ask for ALTER USER … UNLOCK."),
 }
@@ -188,6 +194,8 @@ def explain(
 ) -> UpstreamError:
     """The error that says what pymysql's meant. tls: where TLS is set; plain: it is off there."""
     number = number_of(exc)
+    if number == 1290 and "ENGINE" in str(exc.args[-1]):
+        number = 3161  # 1290 is of any option; MySQL has a number of its own for this one
     if number not in MEANINGS or number in (2006, 2013, 2026):
         found = network.explain(exc, system, place)
         if found is not None:
