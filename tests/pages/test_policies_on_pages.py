@@ -32,7 +32,7 @@ aws_server, aws, environment = ingestion.aws_server, ingestion.aws, ingestion.en
 add_rule, mapped, datahub = ingestion.add_rule, ingestion.mapped, ingestion.datahub
 
 #: What a request, the audit log's entry for it and what people are told of it may add.
-OF_A_REQUEST = {"changes", "change_steps", "events", "audit_events", "audit_head"}
+OF_A_REQUEST = {"changes", "change_texts", "change_steps", "events", "audit_events", "audit_head"}
 #: What a look at AWS, which a run's page takes by itself, writes into a run.
 OF_A_LOOK = {"looks", "looked_at", "next_look_at"}
 
