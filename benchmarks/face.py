@@ -89,15 +89,19 @@ title => new Promise((done, fail) => {
 })
 """
 #: Milliseconds from the click on a page's main action to all that it brings: a dialog, a progress.
+#: A run may be over before the browser draws that there is one.
 ACT = """
 label => new Promise((done, fail) => {
   const buttons = [...document.querySelectorAll('[data-testid=stMain] button')]
   const button = buttons.find(each => each.textContent.includes(label))
   const app = document.querySelector('[data-testid=stApp]')
+  const brought = () =>
+    document.querySelectorAll('[role=dialog], [data-testid=stProgress]').length
+  const before = brought()
   const begun = performance.now()
   let asked = false
   const observer = new MutationObserver(() => {
-    asked ||= app.dataset.testScriptState === 'running'
+    asked ||= app.dataset.testScriptState === 'running' || brought() > before
     if (!asked || app.dataset.testScriptState !== 'notRunning') return
     if (document.querySelector('[data-stale=true], [data-testid=stSkeleton]')) return
     observer.disconnect()
