@@ -137,7 +137,7 @@ def sentence(action: str, subject: str, phase: str, outcome: str) -> str:
     done, do = _WORDS.get(action) or _read(action)
     do = f"{do} {subject}".strip()
     if phase == "intent":
-        return f"Began to {do}"
+        return f"About to {do}"
     if outcome in _FAILED:
         return _FAILED[outcome].format(do=do)
     if outcome == "unknown":

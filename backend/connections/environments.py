@@ -16,7 +16,7 @@ from backend.core.trust import Trust
 from backend.models import Environment
 
 MAX_NAME = 80
-DEFAULT_MEANS = "It is the default now: what names no environment goes there."
+DEFAULT_MEANS = "It is the default now, used where no environment is named."
 _NAME = re.compile(r"^[^\W_][\w .()-]*$")
 
 

@@ -40,7 +40,7 @@ class PlanRow(View):
 
     @classmethod
     def of(cls, row: RowView) -> Self:
-        named = {"kind": row.kind, "why": row.why, "unknown": list(row.unknown)}
+        named = {"kind": row.kind, "why": row.why(), "unknown": list(row.unknown)}
         return cls.model_validate({**vars(row), **named, "changes": _changes(row.changes)})
 
 

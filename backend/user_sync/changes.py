@@ -46,7 +46,7 @@ def preview(
         found = plans.all_rows(session, actor, plan_id=plan_id, wanted=every)
         rows = [row for row in found if asked is None or row.user_id in asked]
     lines = [
-        (row.email, ATTRIBUTES[name].label, *_shown(row, name, old, new), row.why)
+        (row.email, ATTRIBUTES[name].label, *_shown(row, name, old, new), row.why())
         for row in rows
         for name, (old, new) in row.changes.items()
     ]

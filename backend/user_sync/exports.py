@@ -22,7 +22,7 @@ _CHANGE = (
 def plan_csv(rows: Iterable[RowView]) -> str:
     """One line per directory user."""
     header = ("email", "user", "status", "reason", *_CHANGE)
-    cells = ([r.email, r.user_name or "", r.kind, r.why, *_change_cells(r)] for r in rows)
+    cells = ([r.email, r.user_name or "", r.kind, r.why(), *_change_cells(r)] for r in rows)
     return csv_export.write(header, cells)
 
 

@@ -170,8 +170,7 @@ class RowView:
     def applicable(self) -> bool:
         return bool(self.changes)
 
-    @property
-    def why(self) -> str:
+    def why(self, *, beside_diff: bool = False) -> str:
         """Why somebody was matched or not, and which rule decided what is written."""
         if self.kind not in ("update", "unchanged", "unknown_domain") or self.reason.startswith(
             TAKES_BACK
@@ -181,7 +180,7 @@ class RowView:
         found = f"matched by e-mail with {self.user_name}"
         verb = "differ" if self.sets_domains or len(differ) > 1 else "differs"
         said = f"{labels(differ)} {verb}" if differ else "nothing to change"
-        return "; ".join(filter(None, (found, said, self.reason)))
+        return "; ".join(filter(None, (found, "" if beside_diff else said, self.reason)))
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def dialogs(view: AccountView) -> None:
     """What is asked before an account is disabled or loses its password or second factor."""
     live = counted(view.live_sessions, "live session")
     ends = f"{live} of this account {'ends' if view.live_sessions == 1 else 'end'} at once."
-    ends = ends if view.live_sessions else "It is signed in nowhere."
+    ends = ends if view.live_sessions else "Nobody is signed in with it."
     confirm.ask(
         "accounts.disable.dialog",
         title=f"Disable {escape(view.name)}?",

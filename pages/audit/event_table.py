@@ -47,7 +47,7 @@ def table(page: AuditPage, current: int | None) -> int | None:
         alt="Events of the audit log, newest first",
         states=("Outcome",),
         config={
-            "Face": st.column_config.ImageColumn("Face", width=50),
+            "Avatar": st.column_config.ImageColumn("Avatar", width=65),
             "What": st.column_config.TextColumn("What", width="large"),
         },
     )
@@ -57,7 +57,7 @@ def _row(row: AuditRow) -> dict[str, Any]:
     return {
         "No.": row.number,
         "When": row.at,
-        "Face": faces.of(row.actor_name, row.actor_kind),
+        "Avatar": faces.of(row.actor_name, row.actor_kind),
         "By": row.actor_name,
         "What": names.with_names(row.sentence),
         "Action": row.action,

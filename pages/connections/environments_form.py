@@ -30,7 +30,7 @@ def add(known: Sequence[EnvironmentView]) -> None:
             key="connections.add.production",
         )
         if first:
-            st.caption("It becomes the default: what names no environment goes there.")
+            st.caption("It becomes the default, used where no environment is named.")
         default = first or st.checkbox("Make it the default", key="connections.add.default")
         pressed = st.form_submit_button(
             "Add environment", key="connections.add.submit", type="primary"

@@ -111,6 +111,7 @@ def _buttons(actor: Actor, item: Alert, said: Mapping[str, Any]) -> None:
 def _where(item: Alert) -> str:
     page = _page_of(item)
     environment = dict(item.query).get("environment", "")
+    environment = "" if environment in item.text else environment  # said already
     return ", ".join(part for part in (page.title if page else "", environment) if part)
 
 

@@ -1,4 +1,4 @@
-"""What this portal keeps for how long, and whether its proxy holds."""
+"""How long the portal keeps its data, and whether its proxy protects it."""
 
 from backend.core.access import Permission
 from pages.shared import filters
@@ -9,7 +9,7 @@ VIEWS = {"retention": "Retention", "deployment": "Deployment"}
 
 # gate
 actor = guard.require(Permission.RETENTION_READ)
-head.draw("System", "What this portal keeps for how long, and whether its proxy holds.")
+head.draw("System", "How long the portal keeps its data, and whether its proxy protects it.")
 flash.show()
 # ask
 view = filters.view(VIEWS, "retention", key="system.view")

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from backend.core.access import Actor, Permission
+from backend.core.words import counted
 from backend.jobs import retention
 from backend.jobs.answers import RetentionRule
 from pages.shared import confirm, job_progress, tables
@@ -48,12 +49,17 @@ def show(actor: Actor) -> None:
     confirm.ask(
         _RUN,
         title="Remove old rows",
-        body=f"{due:,} rows are removed from the portal's database for good; audit events, jobs "
-        "and runs go into signed files in the folder archive/ below the data folder first.",
+        body=f"Removed for good: {', '.join(_counted(rule) for rule in items if rule.due)}. Audit "
+        "events, jobs and runs go into signed files in the folder archive/ below the data folder "
+        "first.",
         action="Remove",
         on_confirm=_start,
         typed="remove",
     )
+
+
+def _counted(rule: RetentionRule) -> str:
+    return f"{counted(rule.due, 'row')} of {rule.table}"
 
 
 def _start() -> bool | None:

@@ -42,7 +42,6 @@ def draw(environment: str) -> None:
     plans = calls.read(service.list_plans, environment=environment, limit=SHOWN)
     st.header("Runs", anchor=False)
     if runs:
-        st.caption("Choose a run to see what became of each user, to continue or to revert it.")
         chosen = tables.choose(
             runs,
             _run,
@@ -58,7 +57,6 @@ def draw(environment: str) -> None:
         st.caption("Nothing was applied yet. A run begins when ticked rows of a plan are applied.")
     st.header("Plans", anchor=False)
     if plans:
-        st.caption("Choose a plan to review it.")
         chosen = tables.choose(
             plans,
             _plan,

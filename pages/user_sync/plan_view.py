@@ -205,7 +205,7 @@ def _who(row: RowView) -> str:
 def _reason(row: RowView) -> str:
     from html import escape as html_escape
 
-    return f'<div style="opacity:.75;font-size:.9em">{html_escape(row.why)}</div>'
+    return f'<div style="opacity:.75;font-size:.9em">{html_escape(row.why(beside_diff=True))}</div>'
 
 
 def _pager(total: int, page: int, size: int) -> None:

@@ -27,10 +27,10 @@ class TestFirstEnvironment:
             environments.add(session, SYSTEM, name="Sandbox", is_sandbox=True)
         app = open_page(PAGE)
         app.button(key="connections.open.add").click().run()
-        assert "It becomes the default: what names no environment goes there." in texts(app)
+        assert "It becomes the default, used where no environment is named." in texts(app)
         app.text_input(key="connections.add.name").input("Prod")
         app.button(key="connections.add.submit").click().run()
-        assert "It is the default now: what names no environment goes" in app.success[0].value
+        assert "It is the default now, used where no environment is named" in app.success[0].value
         app.button(key="connections.open.add").click().run()
         assert app.checkbox(key="connections.add.default").value is False
         assert "It becomes the default" not in texts(app)

@@ -119,7 +119,7 @@ class TestOverview:
         row = found[found["What"].str.startswith("Directory of Prod failed its test")].iloc[0]
         assert list(row[["Severity", "Where", "Do"]]) == [
             ["error"],
-            "Connections, Prod",
+            "Connections",
             "Test again",
         ]
         grid = app.table[0].value
@@ -334,7 +334,7 @@ class TestOverview:
             with database.write() as session:
                 session.execute(update(IngestionRun).values(status=status, active_key=None))
             found = alert_rows(open_page(PAGE))
-            row = found[found["Where"] == "Ingestion, dev"].iloc[0]
+            row = found[found["Where"] == "Ingestion"].iloc[0]
             assert row["Do"] == verb, run.run_id
             if status == "failed":
                 assert "The last ingestion of AwsDataCatalog.financial_data.prices" in row["What"]

@@ -39,6 +39,7 @@ class TestRetention:
         app = open_page("system/page.py")
         app.button(key="system.retention.open").click().run()
         assert app.button(key="system.retention.confirm").disabled
+        assert "3 rows of jobs. Audit events" in "\n".join(e.value for e in app.markdown)
         app.text_input(key="system.retention.typed").set_value("remove").run()
         app.button(key="system.retention.confirm").click().run()
         assert not app.exception

@@ -5,6 +5,9 @@ import re
 import pytest
 
 from pages.user_sync import diff_table
+from tests.backend.user_sync import conftest as rooms
+
+directory, om, world = rooms.directory, rooms.om, rooms.world
 
 
 class TestDiff:
@@ -35,3 +38,11 @@ class TestDiff:
         assert "<b>" not in text
         assert "<script" not in text
         assert text.count("<bdi>") == 2
+
+    def test_words_beside_it_say_only_what_it_does_not_show(self, open_page, world):
+        world.plan()
+        app = open_page("user_sync/page.py", role="steward")
+        said = "\n".join(str(each.proto.body) for each in app.get("html"))
+        assert "matched by e-mail with" in said
+        assert "the names differ only in white space" in said
+        assert "display name differs" not in said

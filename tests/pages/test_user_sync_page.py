@@ -397,4 +397,4 @@ class TestOverview:
         [table] = open_page("overview/page.py", role="steward").dataframe
         said = f"{plan.changes} user changes wait for review in test."
         row = table.value[table.value["What"] == said].iloc[0]
-        assert (row["Where"], row["Do"]) == ("User sync, test", "Review")
+        assert (row["Where"], row["Do"]) == ("User sync", "Review")

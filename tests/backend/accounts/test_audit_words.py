@@ -38,7 +38,7 @@ def test_every_action_of_the_code_has_words() -> None:
             ("user_sync:plan:apply", "plan 1 on prod", "outcome", "succeeded"),
             "Applied plan 1 on prod",
         ),
-        (("user_sync:plan:apply", "plan 1 on prod", "intent", ""), "Began to apply plan 1 on prod"),
+        (("user_sync:plan:apply", "plan 1 on prod", "intent", ""), "About to apply plan 1 on prod"),
         (
             ("mounts:mount:mount", "job 7: t1 on h1", "outcome", "unknown"),
             "Tried to mount job 7: t1 on h1; whether it happened is not known",

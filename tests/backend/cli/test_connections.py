@@ -26,7 +26,7 @@ def prod(run: Run) -> None:
 class TestEnvironments:
     def test_the_first_one_becomes_the_default(self, run: Run) -> None:
         said = run("environments", "add", "prod").out
-        assert "It is the default now: what names no environment goes there." in said
+        assert "It is the default now, used where no environment is named." in said
         assert "default" not in run("environments", "add", "stage").out
         listed = json.loads(run("environments", "list", "--json").out)["environments"]
         assert [(e["name"], e["is_default"]) for e in listed] == [("prod", True), ("stage", False)]

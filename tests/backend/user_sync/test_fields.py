@@ -57,7 +57,7 @@ class TestDescription:
         plan = world.plan()
         row = world.row(plan, WHO)
         assert row.changes["description"] == (None, "Buys things\nand pays them")
-        assert "description" in row.why
+        assert "description" in row.why()
         assert plan.fields["description"] == 1
         assert str(PlanRow.of(row).changes["description"].new).startswith("Buys")
         assert "new description" in plan_csv([row])

@@ -49,7 +49,7 @@ class TestRevert:
         inverse = self.revert(world, world.apply(world.plan()))
         row = world.row(inverse, "lena.novak@example.com")
         assert row.look_alike
-        assert row.why == (
+        assert row.why() == (
             "takes back a change; the names differ only in white space or Unicode form"
         )
 
