@@ -1,15 +1,18 @@
 """The data job in the review: the one of the dataset's latest run is selected, others can be."""
 
 import json
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from auth import current
 from backend.core.access import SYSTEM
 from backend.core.database import Database
-from backend.ingestion import service
+from backend.ingestion import runs, service
 from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn
+from pages.shared import beside
 from tests.backend.ingestion import conftest as room
 from tests.backend.ingestion.conftest import ARN_PROPERTY, JOB, URN, AddRule
 from tests.fixtures.pages import OpenPage
@@ -82,3 +85,22 @@ def test_a_job_that_cannot_be_taken_does_not_hide_the_datasets_rule(
     assert any("The data job was not used" in each.value for each in app.warning)
     assert _box(app).value == ""
     assert "earnings-lambda" in "".join(each.value for each in app.markdown)
+
+
+@pytest.mark.usefixtures("mapped")
+def test_a_review_that_takes_long_is_waited_for_by_the_page(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its button's own run does not wait for it."""
+    may_answer, preview = threading.Event(), runs.preview
+    monkeypatch.setattr(beside, "AT_ONCE", 0.0)
+    monkeypatch.setattr(current, "is_part", lambda: True)
+    monkeypatch.setattr(
+        runs, "preview", lambda *given, **asked: may_answer.wait() and preview(*given, **asked)
+    )
+    app = _review(open_page)
+    assert app.button(key="ingestion.asked.stop").label == "Stop"
+    may_answer.set()
+    app.session_state["ingestion.asked"].answer.result(timeout=60)
+    app.run()
+    assert json.loads(app.json[0].value)["datasetUrn"] == URN
