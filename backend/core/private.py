@@ -68,7 +68,8 @@ def only_portal(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def held(path: Path, *, wait: bool = False) -> Iterator[bool]:
     """A file or folder locked against other processes, or False. The lock dies with its process."""
-    descriptor = os.open(path, os.O_RDONLY)
+    # NFS locks a file only for who may write it.
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -5,7 +5,7 @@ import streamlit as st
 from backend.changes import service
 from backend.core.access import Permission
 from pages.changes import change_list, change_view, policy_view, release_view
-from pages.shared import filters, rows
+from pages.shared import filters, rows, tables
 from pages.shell import calls, flash, guard, head
 
 VIEWS = {"to_approve": "To approve", "mine": "Mine", "done": "Done", "policy": "Policy"}
@@ -44,6 +44,8 @@ if page.items or {"text", "cursor"} & asked.keys():  # where there is nothing, n
             width=260,
         )
 if page.items or page.next_cursor is not None:
+    if not page.items:
+        st.info(tables.SEARCH_ON)
     number = change_list.table(page, number)
     if page.items and view == "to_approve":
         release_view.draw(page.items)

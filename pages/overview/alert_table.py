@@ -1,5 +1,6 @@
 """The Overview's alerts as one table: what is wrong, where, since when, and what can be done."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -111,7 +112,8 @@ def _buttons(actor: Actor, item: Alert, said: Mapping[str, Any]) -> None:
 def _where(item: Alert) -> str:
     page = _page_of(item)
     environment = dict(item.query).get("environment", "")
-    environment = "" if environment in item.text else environment  # said already
+    if re.search(rf"(?<!\w){re.escape(environment)}(?!\w)", item.text):  # said already
+        environment = ""
     return ", ".join(part for part in (page.title if page else "", environment) if part)
 
 

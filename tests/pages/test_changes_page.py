@@ -12,6 +12,7 @@ from backend.changes.schemas import ChangeView
 from backend.connections import service as connections
 from backend.core import stopping
 from backend.core.errors import Waiting
+from pages.shared import tables
 from tests.backend.changes.conftest import ONE, PASSWORD, World, world  # noqa: F401 - a fixture
 from tests.fixtures.mounts import MountsEnvironment
 from tests.fixtures.pages import OpenPage
@@ -262,3 +263,19 @@ def test_what_is_not_there_is_not_searched(open_page: OpenPage, as_: Callable[[s
     assert app.dataframe
     app = open_page(PAGE, role="viewer", view="done")
     assert not [each for each in app.text_input if each.key == "changes.text"]
+
+
+def test_a_search_that_has_not_come_to_its_end_says_so(
+    open_page: OpenPage,
+    as_: Callable[[str], None],
+    world: World,  # noqa: F811 - as above
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "STRETCH", 1)
+    world.rule(ONE)
+    world.ask(text="first")
+    world.ask(text="second")
+    app = open_page(PAGE, role="viewer", text="nobody of that name")
+    as_("bob")
+    app.run()
+    assert [each.value for each in app.info] == [tables.SEARCH_ON]

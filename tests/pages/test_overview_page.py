@@ -18,6 +18,7 @@ from backend.ingestion.schemas import Request
 from backend.models import Account, IngestionRun, Job
 from backend.notifications import seen_alerts
 from backend.sandbox.aws import AwsStandIn
+from pages.overview import alert_table
 from tests.backend.changes import conftest as changes
 from tests.backend.changes.conftest import ONE
 from tests.backend.changes.conftest import World as Asking
@@ -370,3 +371,12 @@ class TestCollect:
             assert (len(found.items), found.rest) == (40, "")
             full.append(Alert("info", "one more", "jobs"))
             assert alerts.collect(session, SYSTEM).rest.startswith("2 more alerts")
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [("1 user change waits in prod.", "User sync"), ("The product waits.", "User sync, prod")],
+)
+def test_an_alert_names_its_environment_once(text: str, where: str) -> None:
+    item = Alert("warning", text, page="user-sync", query=(("environment", "prod"),))
+    assert alert_table._where(item) == where
