@@ -131,7 +131,8 @@ def any_admin(session: ReadSession) -> bool:
     )
 
 
-def _live(now: datetime, idle_since: datetime) -> tuple[Any, ...]:
+def _live(now: Any, idle_since: Any) -> tuple[Any, ...]:
+    """Conditions. now, idle_since: datetimes, or parameters for them."""
     return (
         AccountSession.ended_at.is_(None),
         AccountSession.expires_at > now,
@@ -140,15 +141,23 @@ def _live(now: datetime, idle_since: datetime) -> tuple[Any, ...]:
     )
 
 
+#: Built once, as `_BY_PREFIX`: every run of a page asks it.
+_LIVE_SESSION = (
+    select(AccountSession, Account)
+    .join(Account, Account.id == AccountSession.account_id)
+    .where(
+        AccountSession.token_hash == bindparam("token_hash"),
+        *_live(bindparam("now"), bindparam("idle_since")),
+    )
+    .execution_options(populate_existing=True)
+)
+
+
 def find_live_session(
     session: ReadSession, *, token_hash: str, now: datetime, idle_since: datetime
 ) -> tuple[AccountSession, Account] | None:
-    row = session.execute(
-        select(AccountSession, Account)
-        .join(Account, Account.id == AccountSession.account_id)
-        .where(AccountSession.token_hash == token_hash, *_live(now, idle_since))
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    asked = {"token_hash": token_hash, "now": now, "idle_since": idle_since}
+    row = session.execute(_LIVE_SESSION, asked).one_or_none()
     return (row[0], row[1]) if row is not None else None
 
 

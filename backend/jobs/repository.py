@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Subquery, and_, case, delete, func, literal, or_, select, update
+from sqlalchemy import Subquery, and_, bindparam, case, delete, func, literal, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
@@ -64,10 +64,17 @@ def find_newest(session: ReadSession, *, kind: str, subject: str) -> Job | None:
     return session.scalar(select(Job).where(wanted).order_by(Job.id.desc()).limit(1))
 
 
+#: Built once: every run of a page asks it, and building takes longer than asking.
+_OPEN = (
+    select(Job.id)
+    .where(Job.actor_name == bindparam("actor_name"), Job.state.in_(("queued", "running")))
+    .limit(1)
+)
+
+
 def has_open(session: ReadSession, actor_name: str) -> bool:
-    """Whether one of theirs waits or runs; each page asks, so without what a list needs."""
-    theirs = and_(Job.actor_name == actor_name, Job.state.in_(("queued", "running")))
-    return session.scalar(select(Job.id).where(theirs).limit(1)) is not None
+    """Whether one of theirs waits or runs; without what a list needs."""
+    return session.scalar(_OPEN, {"actor_name": actor_name}) is not None
 
 
 def count_by_day(session: ReadSession, *, since: datetime, most: int) -> list[DayCount]:
