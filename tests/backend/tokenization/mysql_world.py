@@ -1,6 +1,7 @@
 """What the MySQL engine's tests share: a fresh database on a real server, and its engine."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,13 @@ class MySource:
         with self.connection() as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
+
+    def next_second(self) -> None:
+        """The server keeps whole seconds of a table's age."""
+        now = "SELECT UNIX_TIMESTAMP()"
+        first = self.column(now)[0]
+        while self.column(now)[0] == first:
+            time.sleep(0.05)
 
     def needs(self, product: str) -> None:
         """Skip what only MariaDB or only MySQL has; TEST_MARIADB_URL may name either."""

@@ -134,7 +134,7 @@ class TestMySql:
     def test_before_the_run(self, people: MySource) -> None:
         places = people.engine("people").require_columns(["email"])
         chosen = [replace(each, place=places[each.name]) for each in choices("email")]
-        _next_second(people)
+        people.next_second()
         people.run("RENAME TABLE people TO old", *self.MADE)
 
         with pytest.raises(Blocked, match="email: it is not the column that the run was asked for"):
@@ -147,18 +147,18 @@ class TestMySql:
         proved = mysql_run._prove_same_bytes
 
         def meanwhile(*arguments: Any) -> None:
-            _next_second(people)
+            people.next_second()
             people.run("RENAME TABLE people TO old", *self.MADE)
             proved(*arguments)
 
         monkeypatch.setattr(mysql_run, "_prove_same_bytes", meanwhile)
-        with pytest.raises(Blocked, match=r"the columns of .* changed meanwhile"):
+        with pytest.raises(Blocked, match=r"the table .*people changed meanwhile"):
             people.engine("people").rewrite(choices("email"), TOKENIZER, Recorder())
         assert people.column("SELECT email FROM people") == ["ann@example.org"]
 
     def test_a_write_makes_no_other_table_of_it(self, people: MySource) -> None:
         places = people.engine("people").require_columns(["email"])
-        _next_second(people)
+        people.next_second()
         people.run("INSERT INTO people VALUES (2, 'bob@example.org', 'Bob')")
         chosen = [replace(each, place=places[each.name]) for each in choices("email")]
 
@@ -174,11 +174,3 @@ def _until(source: Source, query: str) -> None:
     while not source.column(query)[0]:
         assert time.monotonic() < end, "it never waited"
         time.sleep(0.02)
-
-
-def _next_second(source: MySource) -> None:
-    """The server keeps whole seconds of a table's age."""
-    now = "SELECT UNIX_TIMESTAMP()"
-    first = source.column(now)[0]
-    while source.column(now)[0] == first:
-        time.sleep(0.05)

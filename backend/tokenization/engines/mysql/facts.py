@@ -1,7 +1,7 @@
 """What MySQL's or MariaDB's information_schema says about a table; parameterised and read-only."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pymysql
@@ -97,7 +97,8 @@ class Column:
     collation: str
     generated: bool
     on_update: bool
-    place: str
+    #: It changes with the table, whatever of it was altered.
+    place: str = field(compare=False)
 
     @property
     def is_text(self) -> bool:

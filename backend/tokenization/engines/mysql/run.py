@@ -185,6 +185,8 @@ def _require_unaltered(cursor: Any, table: TableName, seen: Facts) -> None:
     now = facts_of.read(cursor, table)
     where = {"the server": _moved(now.server, seen.server), str(table): _moved(now, seen)}
     said = [f"the {thing} of {what}" for what, things in where.items() for thing in things]
+    if not said and _places(now) != _places(seen):
+        said = [f"the table {table}"]  # another one that looks the same
     if said:
         raise Blocked(
             f"Nothing was changed: {', '.join(said)} changed meanwhile; preview it again."
@@ -196,6 +198,10 @@ def _moved(now: Facts | Server, seen: Facts | Server) -> list[str]:
     names = [each.name for each in fields(seen) if each.name not in ("server", "bytes_total")]
     differ = [name for name in names if getattr(now, name) != getattr(seen, name)]
     return list(dict.fromkeys(_WORDS.get(name, name.replace("_", " ")) for name in differ))
+
+
+def _places(facts: Facts) -> list[str]:
+    return [column.place for column in facts.columns]
 
 
 def _prove_same_bytes(cursor: Any, tokenizer: Tokenizer, names: Sequence[str], key: Key) -> None:
