@@ -51,9 +51,7 @@ def list_changes(
     for status in statuses:
         choices.check("status", status, get_args(Status))
     states = {"to_approve": ("waiting",), "done": DONE}.get(which, tuple(statuses))
-    since = 0
-    if text.strip():
-        since = (cursor or 1 + repository.newest_number(session)) - STRETCH
+    since = _since(session, text, cursor)
     shown: list[Change] = []
     for _ in range(MAX_READS):
         rows = repository.list_changes(
@@ -80,6 +78,13 @@ def list_changes(
     if environment and not shown and cursor is None:
         resolve.environment(session, environment)
     return ChangePage(items=views.many(session, shown), next_cursor=cursor)
+
+
+def _since(session: ReadSession, text: str, cursor: int | None) -> int:
+    """The number from which a page looks; below 1: all of them."""
+    if not text.strip():
+        return 0
+    return (cursor or 1 + repository.newest_number(session)) - STRETCH
 
 
 def recent(

@@ -118,38 +118,37 @@ def _mount_dialog(environment: str | None) -> None:
             _target_form(MOUNT, environment, defaults)
         _production_note(defaults)
 
-    def act() -> bool:
-        state = st.session_state
-        if state.get(f"{MOUNT}.way") == _BY_JSON:
-            return dialog_calls.submit_json(environment, "mount", state.get(f"{MOUNT}.json") or "")
-        host = (state.get(f"{MOUNT}.host") or "").strip()
-        target, jobid = state.get(f"{MOUNT}.target"), state.get(f"{MOUNT}.jobid")
-        if not target or not host or jobid is None:
-            st.warning(
-                "A mount needs a target, a host and a backup job.", icon=":material/warning:"
-            )
-            return False
-        return dialog_calls.submit(
-            actions.submit_form,
-            environment=environment,
-            kind="mount",
-            target_id=target,
-            host=host,
-            jobid=int(jobid),
-            keystone_token=state.get(f"{MOUNT}.token") or "",
-            secret_ref=state.get(f"{MOUNT}.secret") or "",
-        )
-
     confirm.ask(
         MOUNT,
         title="Mount a backup target",
         body=body,
         action="Mount",
-        on_confirm=act,
+        on_confirm=lambda: _mount(environment),
         may_wait=True,
         typed=defaults["environment"] if defaults["production"] else None,
         danger=bool(defaults["production"]),
         form=True,
+    )
+
+
+def _mount(environment: str | None) -> bool:
+    state = st.session_state
+    if state.get(f"{MOUNT}.way") == _BY_JSON:
+        return dialog_calls.submit_json(environment, "mount", state.get(f"{MOUNT}.json") or "")
+    host = (state.get(f"{MOUNT}.host") or "").strip()
+    target, jobid = state.get(f"{MOUNT}.target"), state.get(f"{MOUNT}.jobid")
+    if not target or not host or jobid is None:
+        st.warning("A mount needs a target, a host and a backup job.", icon=":material/warning:")
+        return False
+    return dialog_calls.submit(
+        actions.submit_form,
+        environment=environment,
+        kind="mount",
+        target_id=target,
+        host=host,
+        jobid=int(jobid),
+        keystone_token=state.get(f"{MOUNT}.token") or "",
+        secret_ref=state.get(f"{MOUNT}.secret") or "",
     )
 
 

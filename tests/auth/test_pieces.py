@@ -84,6 +84,7 @@ def test_a_script_that_takes_long_shows_what_it_has(session, monkeypatch) -> Non
                     await asyncio.sleep(0.001)
 
     asyncio.run(script())
+    assert session.handled == ["delta", "delta"]
 
 
 def test_an_address_goes_at_once_with_what_came_before_it(session, monkeypatch) -> None:

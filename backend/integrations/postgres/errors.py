@@ -146,13 +146,6 @@ def as_portal_error(
             "It rolls the open transaction back when it moves again; until then its session can "
             "hold locks. Look at the server, or end the session with pg_terminate_backend.",
         )
-    if isinstance(exc, BrokenAtOnce):
-        return UpstreamUnavailable(
-            system,
-            "it let this login in and broke the connection at the first transaction",
-            "A pooler does that in statement mode (give the portal a pool in transaction or "
-            "session mode) or when it has no free connection; its log has the reason.",
-        )
     if is_lost(exc):
         return _unreachable(system, exc, tls)
     if code == errorcodes.RAISE_EXCEPTION:
@@ -226,6 +219,13 @@ def _unreachable(system: str, exc: psycopg2.Error, tls: Mapping[str, str]) -> Up
     by its fixed words, and an unknown one is shown as the server said it. It names users, hosts
     and databases, and no values of rows.
     """
+    if isinstance(exc, BrokenAtOnce):
+        return UpstreamUnavailable(
+            system,
+            "it let this login in and broke the connection at the first transaction",
+            "A pooler does that in statement mode (give the portal a pool in transaction or "
+            "session mode) or when it has no free connection; its log has the reason.",
+        )
     said = " ".join(str(exc).split())
     for kind, pattern, cause, advice in _WHILE_CONNECTING:
         found = re.search(pattern, said)
