@@ -73,10 +73,11 @@ class GraphQLSource:
 
     def _by_offset(self, client: httpx.Client, size: int) -> Iterator[Page]:
         """A page begins with the last entry of the one before, which proves that nobody was passed
-        over; the last page holds nothing else. Not where a page has only one, or where a mapping
-        begins with no list of the answer's own: there the last page is the empty one. A server
-        that counts in whole pages gives the same one again, and is asked where the next begins."""
-        start, overlaps, before = 0, False, list[object]()
+        over; the last page holds nothing else. Where a page has only one, or a mapping begins with
+        no list of the answer's own, the last page is the empty one; and a server that counts in
+        whole pages gives the same one again, and is asked where the next begins. There the page
+        before is read once more after each, and must be as it was."""
+        start, at, overlaps, before = 0, 0, False, list[object]()
         rounds = turned = False
         while True:
             data = self._ask(client, {**self._fixed, **self._paging.at(start, size)})
@@ -91,14 +92,21 @@ class GraphQLSource:
                     SYSTEM, "it answers the same page again and again", "Check the paging."
                 )
             known = repeated(given, before) if overlaps else 0
-            if known is None:
+            if known is None or not (overlaps or self._stands(client, at, size, before)):
                 raise ListMoved
-            before, more, turned = list(given), len(given) > known, rounds
+            at, before, more, turned = start, list(given), len(given) > known, rounds
             yield Page(self._people(data, given, known), more=more)
             if not more:
                 return
             overlaps = held and len(before) > 1 and not rounds
             start += len(before) - overlaps
+
+    def _stands(self, client: httpx.Client, at: int, size: int, before: list[object]) -> bool:
+        """Whether the page read before is still as it was."""
+        if not before:
+            return True
+        data = self._ask(client, {**self._fixed, **self._paging.at(at, size)})
+        return self._given(data)[0] == before
 
     def _by_cursor(self, client: httpx.Client, size: int) -> Iterator[Page]:
         variables = {**self._fixed, **self._paging.first(size)}

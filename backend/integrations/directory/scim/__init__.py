@@ -45,10 +45,11 @@ class ScimSource:
         Raises PartialAnswer when the list ends before its totalResults or shrank meanwhile,
         ListMoved when a page does not go on where the one before it ended: by number somebody is
         passed over then. UpstreamError for the same page again; one that counts in whole pages is
-        asked where the next begins.
+        asked where the next begins. There, and where a page holds one person, the page before is
+        read once more after each.
         """
         size, most_told, rounds = min(self._size, most or self._size), 0, False
-        start, seen, overlaps, before = 1, 0, False, list[object]()
+        start, at, seen, overlaps, before = 1, 1, 0, False, list[object]()
         with self._exchange.session() as client:
             while True:
                 whole = 0 < most_told <= seen
@@ -67,9 +68,9 @@ class ScimSource:
                 if total < most_told and start <= most_told:
                     raise PartialAnswer(f"of {most_told} people {total} were left meanwhile")
                 known = repeated(given, before) if overlaps else 0
-                if known is None:
+                if known is None or not (overlaps or self._stands(client, at, size, before)):
                     raise ListMoved
-                before, seen = given, start - 1 + len(found)
+                at, before, seen = start, given, start - 1 + len(found)
                 if len(before) == known and seen < total:
                     raise PartialAnswer(f"the list ended after {seen} of {total} people")
                 most_told = max(most_told, total)
@@ -79,6 +80,12 @@ class ScimSource:
                     return
                 overlaps = len(before) > 1 and not rounds
                 start = seen + 1 - overlaps
+
+    def _stands(self, client: httpx.Client, at: int, size: int, before: list[object]) -> bool:
+        """Whether the page read before is still as it was."""
+        if not before:
+            return True
+        return [_who(r) for r in self._ask(client, at, size, beyond=False)["Resources"]] == before
 
     def _ask(self, client: httpx.Client, start: int, size: int, *, beyond: bool) -> dict[str, Any]:
         """beyond: behind the end that the server told of; some refuse such a question."""

@@ -114,6 +114,30 @@ class TestScim:
         with pytest.raises(ListMoved, match="moved while it was read"):
             of_scim(serve(answer))
 
+    @pytest.mark.parametrize(("longest", "whole"), [(1, 1), (3, 3)])
+    def test_nor_where_pages_cannot_overlap(self, serve: Serve, longest: int, whole: int) -> None:
+        """One person a page, or whole pages."""
+        there, asked = people(*range(8)), 0
+
+        def answer(request: Request) -> Response:
+            nonlocal asked
+            asked += 1
+            first = (start_of(request) - 1) // whole * whole
+            found = there[first:][:longest]
+            if asked == 4:
+                there[:] = [*there[1:], {"userName": "new@x.io"}]
+            return json_response(200, {"totalResults": len(there), "Resources": found})
+
+        with pytest.raises(ListMoved):
+            of_scim(serve(answer))
+
+    def test_one_at_a_time(self, serve: Serve) -> None:
+        def answer(request: Request) -> Response:
+            found = people(*range(5))[start_of(request) - 1 :][:1]
+            return json_response(200, {"totalResults": 5, "Resources": found})
+
+        assert of_scim(serve(answer)) == [f"u{number}" for number in range(5)]
+
     @pytest.mark.parametrize("count", [2, 3, 6, 8])
     def test_a_server_that_counts_in_whole_pages(self, serve: Serve, count: int) -> None:
         """As one over Spring's PageRequest.of((startIndex - 1) / count, count)."""
@@ -165,6 +189,28 @@ class TestOffset:
         with pytest.raises(ListMoved, match="moved while it was read"):
             self.ask(serve, lambda there: there.pop(place), mapping)
 
+    @pytest.mark.parametrize("mapping", ["map(&{email: email}, users)", "[users[0], users[1]]"])
+    def test_nor_where_a_mapping_begins_with_no_list(self, serve: Serve, mapping: str) -> None:
+        with pytest.raises(ListMoved):
+            self.ask(serve, lambda there: there.pop(0), mapping)
+
+    @pytest.mark.parametrize(("longest", "whole"), [(1, 1), (3, 3)])
+    def test_nor_where_pages_cannot_overlap(self, serve: Serve, longest: int, whole: int) -> None:
+        """One person a page, or whole pages."""
+        there, asked = [{"email": f"u{number}@x.io"} for number in range(8)], 0
+
+        def answer(request: Request) -> Response:
+            nonlocal asked
+            asked += 1
+            first = json.loads(request.body)["variables"]["offset"] // whole * whole
+            found = list(there[first:][:longest])
+            if asked == 4:
+                there.pop(0)
+            return json_response(200, {"data": {"users": found}})
+
+        with pytest.raises(ListMoved):
+            DirectoryClient(serve(answer).url, options=Options(query=OFFSET, page_size=3)).users()
+
     def test_all_others_leave(self, serve: Serve) -> None:
         """The last two would be where the first were, and the next page is empty."""
 
@@ -205,6 +251,10 @@ class TestOffset:
         server = serve(lambda _r: json_response(200, {"data": {"users": page}}))
         with pytest.raises(UpstreamError, match="same page again"):
             DirectoryClient(server.url, options=Options(query=OFFSET, page_size=3)).users()
+
+    def test_a_mapping_that_begins_with_no_list(self, serve: Serve) -> None:
+        found = self.ask(serve, lambda _there: None, "map(&{email: email}, users)")
+        assert found == [f"u{number}" for number in range(8)]
 
     def test_one_at_a_time(self, serve: Serve) -> None:
         def answer(request: Request) -> Response:
