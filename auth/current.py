@@ -7,7 +7,7 @@ database's answer counts, and it is asked at each run.
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from auth import attach, cookies, inline
+from auth import attach, cookies, inline, reruns
 from backend.accounts import sessions
 from backend.accounts.schemas import SignedIn
 from backend.core import forwarded
@@ -20,7 +20,7 @@ def signed_in() -> SignedIn | None:
     raw, found = raw_cookie(), None
     if raw:
         with get_database().read() as session:
-            found = sessions.actor_for(session, raw, active=not is_part())
+            found = sessions.actor_for(session, raw, active=not reruns.is_of_timer())
     context = get_script_run_ctx(suppress_warning=True)
     if context is not None:
         account_id = found.actor.id if found else None
@@ -29,7 +29,7 @@ def signed_in() -> SignedIn | None:
 
 
 def is_part() -> bool:
-    """True in the run of a fragment alone: progress bars poll, and polling is not activity."""
+    """True in the run of a fragment (a dialog is one) alone."""
     context = get_script_run_ctx(suppress_warning=True)
     return bool(context is not None and context.fragment_ids_this_run)
 

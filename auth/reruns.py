@@ -7,6 +7,8 @@ dropped. Whether it was asked by a person is known by the thread: theirs comes f
 
 Nor is a press given up for what comes after it. Where a slow line or server brings two clicks at
 once, Streamlit begins with the second: who saved and went on to another page had saved nothing.
+
+What only a timer asked for is known, too: it keeps nobody signed in (`is_of_timer`).
 """
 
 import asyncio
@@ -36,9 +38,11 @@ _POLL_SECONDS = 0.01
 
 
 class PersonFirst(ScriptRequests):
-    """The requests to a session's script. is_pressed: a button's press waits or is at work."""
+    """The requests to a session's script. is_pressed: a button's press waits or is at work;
+    is_of_timer: what is at work was asked for by nobody."""
 
     _at_work = False
+    is_of_timer = False
 
     @property
     def is_pressed(self) -> bool:
@@ -59,6 +63,7 @@ class PersonFirst(ScriptRequests):
     def _begin(self, request: ScriptRequest) -> None:
         is_run = request.type is ScriptRequestType.RERUN
         self._at_work = is_run and _holds_press(request.rerun_data)
+        self.is_of_timer = is_run and request.rerun_data.is_auto_rerun
 
     def _request_rerun_locked(self, new_data: RerunData) -> bool:
         waits = self._rerun_data if self._state is ScriptRequestType.RERUN else None
@@ -70,7 +75,10 @@ class PersonFirst(ScriptRequests):
                 query_string=waits.query_string,
                 is_history_navigation=waits.is_history_navigation,
             )
-        return super()._request_rerun_locked(new_data)
+        taken = super()._request_rerun_locked(new_data)
+        if waits is not None and not waits.is_auto_rerun:  # Streamlit keeps the last one's word
+            self._rerun_data = replace(self._rerun_data, is_auto_rerun=False)
+        return taken
 
     @staticmethod
     def _leads_away(waits: RerunData, new_data: RerunData) -> bool:
@@ -90,6 +98,13 @@ class PersonFirst(ScriptRequests):
                 if self._state is ScriptRequestType.RERUN:
                     raise StopException
         super().request_stop()
+
+
+def is_of_timer() -> bool:
+    """Whether nobody asked for this run: a part of the page refreshes itself."""
+    script = get_script_run_ctx(suppress_warning=True)
+    requests = script and script.script_requests
+    return isinstance(requests, PersonFirst) and requests.is_of_timer
 
 
 def _holds_press(data: RerunData) -> bool:

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,17 +22,22 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 from streamlit.runtime.state import SafeSessionState, SessionState
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
-from auth import reruns
+from auth import current, reruns
 from auth.reruns import PersonFirst
+from backend.accounts import service, sessions
+from backend.core import clock
+from backend.core.access import SYSTEM, Role
+from backend.core.database import Database
 
 #: What the script below does in its first run, and where its runs have been.
-world = SimpleNamespace(first=None, runs=[])
+world = SimpleNamespace(first=None, runs=[], of_timer=[])
 
 
 def script() -> None:
     context = get_script_run_ctx()
     assert context is not None
     world.runs.append((context.page_script_hash, context.query_string))
+    world.of_timer.append(reruns.is_of_timer())
     if len(world.runs) == 1:
         world.first()
         world.runs.append("went on")
@@ -42,7 +49,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Loca
     monkeypatch.setattr(Runtime, "_instance", MagicMock())  # as for AppTest
     file = tmp_path / "page.py"
     file.write_text("from tests.auth import test_reruns\ntest_reruns.script()\n")
-    world.runs = []
+    world.runs, world.of_timer = [], []
 
     def make() -> LocalScriptRunner:
         session = SafeSessionState(SessionState(), lambda: None)
@@ -104,6 +111,38 @@ def test_a_script_that_leads_to_another_address_of_its_page_does_so_after_a_clic
 
     click = RerunData(page_script_hash="here", query_string="")
     assert run(runner(), leads, click) == [("here", ""), ("here", "own=1")]
+
+
+TICK = replace(TIMER, fragment_id=None)  # the file of this test has no parts
+CLICK = replace(TICK, is_auto_rerun=False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_of_timer"),
+    [([CLICK], False), ([TICK], True), ([CLICK, TICK], False), ([TICK, CLICK, TICK], False)],
+    ids=["click", "timer", "click and timer", "click between"],
+)
+def test_a_run_is_nobodys_where_only_timers_asked_for_it(runner, asked, is_of_timer) -> None:
+    run(runner(), nothing, *asked)
+    assert world.of_timer == [False, is_of_timer]
+
+
+@pytest.mark.parametrize("is_of_timer", [False, True])
+def test_who_works_in_a_part_of_a_page_stays_signed_in(
+    database: Database, monkeypatch: pytest.MonkeyPatch, is_of_timer: bool
+) -> None:
+    """A dialog is one, and so is a plan that is ticked; what refreshes itself is nobody's work."""
+    with database.write() as session:
+        ann = service.add_account(session, SYSTEM, name="ann", role=Role.VIEWER, stored="none")
+        raw = sessions.open_session(session, account_id=ann.id, address="", user_agent="")
+    monkeypatch.setattr(current, "raw_cookie", lambda: raw)
+    monkeypatch.setattr(current, "is_part", lambda: True)
+    monkeypatch.setattr(reruns, "is_of_timer", lambda: is_of_timer)
+    start, step = clock.now(), sessions.IDLE_TIMEOUT / 2 + timedelta(minutes=1)
+    for steps in range(1, 4):
+        monkeypatch.setattr(clock, "now", lambda at=start + steps * step: at)
+        last = current.signed_in()
+    assert (last is None) is is_of_timer
 
 
 def test_a_script_ends_where_it_says_so_although_a_part_of_it_is_asked_for(runner) -> None:
