@@ -257,8 +257,7 @@ def last_error() -> str:
         st.session_state[_ERROR] = _WHY[why]
     browser = current.browser_nonce()
     if _ERROR not in st.session_state and browser:
-        with get_database().write() as session:
-            st.session_state[_ERROR] = provider_flows.take_error(session, browser=browser)
+        st.session_state[_ERROR] = provider_flows.take_error(get_database(), browser=browser)
     return str(st.session_state.get(_ERROR, ""))
 
 

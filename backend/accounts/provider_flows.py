@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from backend.accounts import backoff, tokens
 from backend.accounts.sign_in import ACTION, ANONYMOUS
 from backend.core import audit, clock, forwarded
-from backend.core.database import WriteSession
+from backend.core.database import Database, WriteSession
 from backend.core.errors import NotAuthenticated, TooManyAttempts
 from backend.core.log import get_logger
 from backend.integrations.oidc.client import Started
@@ -115,16 +115,20 @@ def _is_to_be_audited(session: WriteSession, address: str) -> bool:
     return True
 
 
-def take_error(session: WriteSession, *, browser: str) -> str:
-    """The newest sentence for this browser, once; "" when there is none."""
+def take_error(database: Database, *, browser: str) -> str:
+    """The newest sentence for this browser, once; "" when there is none.
+
+    Every load of a page asks, so nothing is locked where there is none.
+    """
     mine = (ProviderFlow.browser_hash == tokens.hashed(browser), ProviderFlow.error != "")
-    found = session.scalars(
-        select(ProviderFlow).where(*mine).order_by(ProviderFlow.id.desc()).limit(1)
-    ).one_or_none()
+    newest = select(ProviderFlow.error).where(*mine).order_by(ProviderFlow.id.desc()).limit(1)
+    with database.read() as session:
+        found = session.scalar(newest)
     if found is None or not browser:
         return ""
-    session.execute(delete(ProviderFlow).where(*mine))
-    return found.error
+    with database.write() as session:
+        session.execute(delete(ProviderFlow).where(*mine))
+    return found
 
 
 def clean_up(session: WriteSession) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import and_, delete, func, select, update
 
-from backend.core.database import Base, ReadSession, WriteSession
+from backend.core.database import Base, ReadSession, WriteSession, once
 from backend.models import (
     Connection,
     ConnectionSecret,
@@ -32,6 +32,10 @@ _ENVIRONMENTS = (
 
 def list_environments(session: ReadSession) -> Sequence[Environment]:
     """All environments, the default one first, then by name."""
+    return once(session, _list_environments)
+
+
+def _list_environments(session: ReadSession) -> Sequence[Environment]:
     return session.scalars(_ENVIRONMENTS).all()
 
 

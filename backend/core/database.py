@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NewType
+from typing import Any, NewType, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -42,6 +42,9 @@ log = get_logger(__name__)
 
 ReadSession = NewType("ReadSession", Session)
 WriteSession = NewType("WriteSession", ReadSession)
+T = TypeVar("T")
+#: In a session's `info`: what `once` was answered.
+_KNOWN = "known"
 
 #: Every table is created with these on MySQL/MariaDB: URNs differ by case, so compare bytes.
 MYSQL_TABLE: dict[str, Any] = {
@@ -143,6 +146,17 @@ def database_now(session: "ReadSession") -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+def once(session: ReadSession, ask: Callable[..., T], *arguments: Any) -> T:
+    """`ask(session, *arguments)`; a unit of work that only reads asks for the same once."""
+    known = session.info.get(_KNOWN)
+    if known is None:
+        return ask(session, *arguments)
+    if (ask, arguments) not in known:
+        known[ask, arguments] = ask(session, *arguments)
+    found: T = known[ask, arguments]
+    return found
+
+
 class Base(DeclarativeBase):
     """Base of all tables. `__table_args__` of every table ends with MYSQL_TABLE."""
 
@@ -157,11 +171,12 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[ReadSession]:
-        """A session that never commits.
+        """A session that never commits, and what `once` knows to its end.
 
         Functions given to `after_close(session, …)` run after its end, when it was a good one.
         """
         session = Session(self.engine, expire_on_commit=False)
+        session.info[_KNOWN] = {}
         try:
             with _translated(self.engine.url.database):
                 yield ReadSession(session)

@@ -5,7 +5,9 @@ does when the policy asks for an approval: the sentence then names the change th
 needs a fresh proof of who acts opens the dialog that asks for it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -14,12 +16,13 @@ import streamlit as st
 
 from backend.accounts.schemas import SignedIn
 from backend.accounts.step_up import NotFresh
-from backend.core.database import Database, get_database
+from backend.core.database import Database, ReadSession, get_database
 from backend.core.errors import PortalError, Waiting
 from pages.shell import errors, guard, proof
 
 T = TypeVar("T")
 Raising = type[PortalError] | tuple[type[PortalError], ...]
+_together: ContextVar[ReadSession | None] = ContextVar("_together", default=None)
 
 
 def database() -> Database:
@@ -48,9 +51,26 @@ def once(function: Callable[..., T], /) -> T:
 
 def fetch(function: Callable[..., T], /, **arguments: Any) -> T:
     """Like `read`, but the PortalError is raised for a page that has something better to do."""
-    actor = _actor(guard.signed_in())
+    actor, session = _actor(guard.signed_in()), _together.get()
+    if session is not None:
+        return function(session, actor, **arguments)
     with get_database().read() as session:
         return function(session, actor, **arguments)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Every `read` of the block in one unit of work, in which `core.database.once` counts."""
+    try:
+        with get_database().read() as session:
+            token = _together.set(session)
+            try:
+                yield
+            finally:
+                _together.reset(token)
+    except PortalError as exc:
+        errors.show(exc)
+        st.stop()
 
 
 def fetch_write(function: Callable[..., T], /, **arguments: Any) -> T:

@@ -1,7 +1,7 @@
 """How often a page asks who is signed in: once for what it reads, again before it writes."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from auth import current
 from backend.connections import environments
@@ -12,6 +12,7 @@ from backend.jobs import service as jobs
 from backend.models import Account
 from pages.shared import beside
 from pages.shell import calls, guard
+from tests.fixtures.pages import OpenPage
 from tests.fixtures.real_session import SignIn
 
 
@@ -124,3 +125,23 @@ def _add(way: str) -> None:
         calls.on_database(add)
     else:
         calls.bound(add).begun()()
+
+
+def test_the_overview_asks_for_the_environments_once_itself_and_once_for_the_frame(
+    open_page: OpenPage, database: Database
+) -> None:
+    with database.write() as session:
+        environments.add(session, SYSTEM, name="prod")
+    asked: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        assert not open_page("overview/page.py").exception
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+    assert sum("ORDER BY environments.default_marker" in statement for statement in asked) == 2
+    # one unit of work for what the page shows; the others are the frame's, in which nothing writes
+    assert (asked.count("BEGIN"), asked.count("BEGIN IMMEDIATE")) == (4, 0)

@@ -19,10 +19,12 @@ from backend.core import database as core_database
 from backend.core.access import SYSTEM
 from backend.core.database import (
     Database,
+    ReadSession,
     StateDatabaseDown,
     ValueDoesNotFit,
     after_close,
     after_commit,
+    once,
 )
 from backend.migrations import runner
 from backend.models import Lease
@@ -121,6 +123,21 @@ class TestWrite:
             thread.join()
         with any_database.read() as session:
             assert audit.verify(session) == audit.Verification(True, 50, None)
+
+
+def test_what_only_reads_asks_for_the_same_once(database: Database) -> None:
+    asked: list[str] = []
+
+    def ask(_session: ReadSession, what: str) -> int:
+        asked.append(what)
+        return len(asked)
+
+    with database.read() as session:
+        assert [once(session, ask, what) for what in "aab"] == [1, 1, 2]
+    with database.read() as session:
+        assert once(session, ask, "a") == 3
+    with database.write() as session:
+        assert [once(session, ask, "a"), once(session, ask, "a")] == [4, 5], "it may have written"
 
 
 class TestFiles:
