@@ -93,19 +93,22 @@ def _ingestion(
     accepted_ids = set(accepted.runs.values())
     once = set(begun) == accepted_ids and set(begun.values()) <= {1}
     yield "ingestions started", f"{len(accepted_ids):,}", f"{sum(begun.values()):,} in AWS", once
-    listed: list[str] = []
+    listed: dict[str, str] = {}
+    count = 0
     cursor: int | None = None
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=portal.url, headers=headers, timeout=60, trust_env=False) as client:
         while True:
             query = {"limit": 200, **({"cursor": cursor} if cursor else {})}
             page = client.get("/api/ingestion/runs", params=query).json()
-            listed += [item["runId"] for item in page["items"]]
+            listed |= {item["runId"]: item["message"] for item in page["items"]}
+            count += len(page["items"])
             cursor = page["next_cursor"]
             if cursor is None:
                 break
-    whole = Counter(listed) == Counter(accepted_ids)
-    yield "ingestion runs kept", f"{len(accepted_ids):,}", f"{len(listed):,} in the portal", whole
+    whole = set(listed) == accepted_ids and count == len(listed)
+    odd = "".join(f"; {run}: {said}" for run, said in listed.items() if run not in accepted_ids)
+    yield "ingestion runs kept", f"{len(accepted_ids):,}", f"{count:,} in the portal{odd}", whole
 
 
 def _mounts(parts: Parts, accepted: Traffic, seen: dict[str, Any]) -> Iterator[Check]:

@@ -86,12 +86,14 @@ async def _alone(
     never, work = asyncio.Event(), Work()
     begun = time.perf_counter()
     visitors = [next(m for m in members if m.role == role) for role in ("operator", "admin")]
-    await crowd(portal, visitors[:1], never, rounds=1)  # imports and caches
     visits = Visits()
+    # What fills imports, caches and connections is not timed, but held to the promise, too.
+    visits.problems += (await crowd(portal, visitors[:1], never, rounds=1)).problems
     for visitor in visitors:
         visits.add(await crowd(portal, [visitor], never, rounds=size.rounds))
-    await clients.keep_asking(never, 1)  # imports and connections
+    first = await clients.keep_asking(never, 1)
     traffic = await clients.keep_asking(never, size.rounds)
+    traffic.problems += first.problems
     with ThreadPoolExecutor(1) as pool:
         await _in_thread(pool, jobs.sync_round, work)
         await _in_thread(pool, jobs.tokenize_round, work, _load_parts.TABLES[0])

@@ -92,6 +92,7 @@ MEANINGS: dict[int, Meaning] = {
     ),
     1203: Meaning(UpstreamUnavailable, "this user has too many connections open", _LATER),
     1205: Meaning(UpstreamUnavailable, "a row stayed locked by somebody else", _LATER),
+    1213: Meaning(UpstreamUnavailable, "it collided with somebody else's transaction", _LATER),
     1226: Meaning(
         UpstreamUnavailable,
         "this user has used up what the server allows him (connections or queries an hour)",

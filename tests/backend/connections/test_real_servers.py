@@ -1,10 +1,12 @@
 """Probes against real servers, each working and then broken once."""
 
+import threading
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import create_engine, make_url, text, update
+from sqlalchemy import Engine, create_engine, event, make_url, text, update
 
 from backend.connections import testing
 from backend.connections.schemas import TestResult
@@ -176,6 +178,17 @@ class TestLedger:
         assert "does not exist" in ask("ledger").cause
 
 
+def _wait_until_it_waits(engine: Engine, done: threading.Event) -> None:
+    """Until the other session waits for the table, or has altered it."""
+    waiting = text(
+        "SELECT count(*) FROM information_schema.processlist "
+        "WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'"
+    )
+    with engine.connect() as connection:
+        while not (done.wait(0.02) or connection.scalar(waiting)):
+            connection.rollback()
+
+
 class TestLedgerRights:
     def test_a_login_without_update_is_said(
         self,
@@ -195,6 +208,34 @@ class TestLedgerRights:
         result = ask("ledger")
         assert f"no UPDATE right on table {LEDGER_NAME}" in result.cause
         assert "Grant SELECT, INSERT and UPDATE" in result.advice
+
+    def test_a_table_that_somebody_alters_meanwhile_is_no_deadlock(
+        self, save: Save, ask: Callable[[str], TestResult], mariadb_url: str
+    ) -> None:
+        TestLedger().prepare(mariadb_url)
+        save("ledger", {"url": mariadb_url})
+        engine, altered = create_engine(mariadb_url), threading.Event()
+
+        def alter() -> None:
+            with engine.begin() as connection:
+                connection.execute(text(f"ALTER TABLE {LEDGER_NAME} COMMENT = 'meanwhile'"))
+            altered.set()
+
+        altering = threading.Thread(target=alter)
+
+        def between(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            if statement.startswith(f"UPDATE {LEDGER_NAME}"):
+                altering.start()
+                _wait_until_it_waits(engine, altered)
+
+        event.listen(Engine, "before_cursor_execute", between)
+        try:
+            result = ask("ledger")
+        finally:
+            event.remove(Engine, "before_cursor_execute", between)
+            altering.join()
+            engine.dispose()
+        assert result.ok, result
 
     def test_a_read_only_server_is_said(
         self,
