@@ -10,11 +10,12 @@ imported; so does a permission that no domain owns. tests/backend/test_compositi
 
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import backend
 from backend.changes import actions as change_actions
@@ -34,15 +35,16 @@ FOUNDATION = frozenset(
 )
 
 
+@dataclass(frozen=True)
 class Domain:
-    """One domain; what it does not bring stays as it is here.
+    """One domain and what its package brings.
 
     name: its package below backend/ and the first word of its job kinds. permissions: those its
     services ask for.
     """
 
-    name: ClassVar[str]
-    permissions: ClassVar[tuple[P, ...]] = ()
+    name: str
+    permissions: tuple[P, ...] = ()
 
     def tasks(self) -> ModuleType | None:
         """Its module of job functions (`@job`) and periodic tasks (`@every`), when it has one."""
@@ -61,252 +63,133 @@ class Domain:
         name = f"backend.{self.name}.{part}"
         return import_module(name) if find_spec(name) is not None else None
 
-    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
-        """Table with ciphertext → what puts its rows under a new key."""
-        return {}
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        """Prefix and routes of the REST face."""
-        return ()
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        """Groups and single commands of the command line, by name."""
-        return {}
-
-
-class Connections(Domain):
-    name = "connections"
-    permissions = (
-        P.OVERVIEW_READ,
-        P.CONNECTIONS_READ,
-        P.CONNECTIONS_WRITE,
-        P.CONNECTIONS_TEST,
-        P.ENVIRONMENTS_WRITE,
-        P.CLIENT_INFO_READ,
-    )
-
-    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
-        from backend.connections import secrets
-
-        return {"connection_secrets": secrets.rotate}
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import client_info, connections, environments
-
-        return tuple(("/api", each.router) for each in (environments, connections, client_info))
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import client_info, connections, environments
-
-        return {
-            "environments": environments.app,
-            "connections": connections.app,
-            "client_info": client_info.app,
-            "refresh_client_info": client_info.refresh_client_info,
-        }
-
-
-class UserSync(Domain):
-    name = "user_sync"
-    permissions = (
-        P.USER_SYNC_READ,
-        P.USER_SYNC_PLAN,
-        P.USER_SYNC_APPLY,
-        P.USER_SYNC_CONFIGURE,
-    )
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import user_sync
-
-        return (("/api", user_sync.router),)
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import users_more
-
-        return {"users": users_more.app}
-
-
-class Mounts(Domain):
-    name = "mounts"
-    permissions = (P.MOUNTS_READ, P.MOUNTS_WRITE)
-
-    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
-        from backend.mounts import sealed_requests, targets
-
-        return {"mount_targets": targets.rotate, "mount_requests": sealed_requests.rotate}
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import mount_templates, mounts
-
-        # First: "templates" would be taken for a job.
-        return (("/api", mount_templates.router), ("/api", mounts.router))
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import mounts
-
-        return {"mounts": mounts.app}
-
-
-class Tokenization(Domain):
-    name = "tokenization"
-    permissions = (P.TOKENIZATION_READ, P.TOKENIZATION_PREVIEW, P.TOKENIZATION_RUN)
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import tokenization
-
-        return (("", tokenization.trigger_router), ("/api", tokenization.router))
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import tokenize
-
-        return {"tokenize": tokenize.app}
-
-
-class Ingestion(Domain):
-    name = "ingestion"
-    permissions = (
-        P.INGESTION_READ,
-        P.INGESTION_RUN,
-        P.INGESTION_MAPPING_READ,
-        P.INGESTION_MAPPING_WRITE,
-    )
-
-    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
-        from backend.ingestion import schedules
-
-        return {"ingestion_schedules": schedules.rotate}
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import ingestion, ingestion_sources
-
-        return (("/api", ingestion.router), ("/api", ingestion_sources.router))
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import ingest
-
-        return {"ingest": ingest.app}
-
-
-class Jobs(Domain):
-    name = "jobs"
-    permissions = (P.JOBS_READ, P.JOBS_CANCEL, P.RETENTION_READ, P.RETENTION_RUN)
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import jobs, retention
-
-        return (("/api", jobs.router), ("/api", retention.router))
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import jobs, retention
-
-        return {"jobs": jobs.app, "retention": retention.retention}
-
-
-class Changes(Domain):
-    name = "changes"
-    permissions = (P.CHANGES_READ, P.CHANGES_DECIDE, P.CHANGES_CONFIGURE)
-
-    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
-        from backend.changes import lifecycle
-
-        return {"changes": lifecycle.rotate}
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import changes
-
-        return (("/api", changes.router),)
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import changes
-
-        return {"changes": changes.app}
-
-
-class Accounts(Domain):
-    name = "accounts"
-    permissions = (
-        P.ACCOUNTS_READ,
-        P.ACCOUNTS_WRITE,
-        P.API_TOKENS_WRITE,
-        P.OWN_ACCOUNT,
-        P.AUDIT_READ,
-        P.AUDIT_EXPORT,
-        P.SECRETS_ROTATE,
-    )
-
-    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
-        from backend.accounts import provider_sessions, totp
-
-        return {"provider_sessions": provider_sessions.rotate, "second_factors": totp.rotate}
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import accounts, audit
-
-        return (("/api", accounts.router), ("/api", audit.router))
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import accounts, audit
-
-        return {"accounts": accounts.app, "tokens": accounts.tokens_app, "audit": audit.app}
-
-
-class Notifications(Domain):
-    name = "notifications"
-    permissions = (P.NOTIFICATIONS_READ, P.NOTIFICATIONS_WRITE)
-
-    def secret_owners(self) -> Mapping[str, secret_rotation.Rotator]:
-        from backend.notifications import channels
-
-        return {"notification_channels": channels.rotate}
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import alerts, notifications
-
-        return (("/api", notifications.router), ("/api", alerts.router))
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import alerts, notifications
-
-        return {"notifications": notifications.app, "alerts": alerts.app}
-
-
-class Backup(Domain):
-    name = "backup"
-    permissions = (P.BACKUP_MAKE, P.BACKUP_RESTORE)
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import backup
-
-        return {"backup": backup.backup, "restore": backup.restore}
-
-
-class Search(Domain):
-    name = "search"
-
-    def routers(self) -> "tuple[tuple[str, APIRouter], ...]":
-        from backend.api.routes import search
-
-        return (("/api", search.router),)
-
-    def commands(self) -> "Mapping[str, Typer | Callable[..., None]]":
-        from backend.cli import search
-
-        return {"search": search.search}
-
 
 DOMAINS: tuple[Domain, ...] = (
-    Connections(),
-    UserSync(),
-    Mounts(),
-    Tokenization(),
-    Ingestion(),
-    Jobs(),
-    Changes(),
-    Notifications(),
-    Accounts(),
-    Backup(),
-    Search(),
+    Domain(
+        "connections",
+        (
+            P.OVERVIEW_READ,
+            P.CONNECTIONS_READ,
+            P.CONNECTIONS_WRITE,
+            P.CONNECTIONS_TEST,
+            P.ENVIRONMENTS_WRITE,
+            P.CLIENT_INFO_READ,
+        ),
+    ),
+    Domain(
+        "user_sync",
+        (P.USER_SYNC_READ, P.USER_SYNC_PLAN, P.USER_SYNC_APPLY, P.USER_SYNC_CONFIGURE),
+    ),
+    Domain("mounts", (P.MOUNTS_READ, P.MOUNTS_WRITE)),
+    Domain("tokenization", (P.TOKENIZATION_READ, P.TOKENIZATION_PREVIEW, P.TOKENIZATION_RUN)),
+    Domain(
+        "ingestion",
+        (
+            P.INGESTION_READ,
+            P.INGESTION_RUN,
+            P.INGESTION_MAPPING_READ,
+            P.INGESTION_MAPPING_WRITE,
+        ),
+    ),
+    Domain("jobs", (P.JOBS_READ, P.JOBS_CANCEL, P.RETENTION_READ, P.RETENTION_RUN)),
+    Domain("changes", (P.CHANGES_READ, P.CHANGES_DECIDE, P.CHANGES_CONFIGURE)),
+    Domain("notifications", (P.NOTIFICATIONS_READ, P.NOTIFICATIONS_WRITE)),
+    Domain(
+        "accounts",
+        (
+            P.ACCOUNTS_READ,
+            P.ACCOUNTS_WRITE,
+            P.API_TOKENS_WRITE,
+            P.OWN_ACCOUNT,
+            P.AUDIT_READ,
+            P.AUDIT_EXPORT,
+            P.SECRETS_ROTATE,
+        ),
+    ),
+    Domain("backup", (P.BACKUP_MAKE, P.BACKUP_RESTORE)),
+    Domain("search"),
 )
+
+
+def routers() -> "tuple[tuple[str, APIRouter], ...]":
+    """Prefix and routes of the REST face."""
+    from backend.api.routes import (
+        accounts,
+        alerts,
+        audit,
+        changes,
+        client_info,
+        connections,
+        environments,
+        ingestion,
+        ingestion_sources,
+        jobs,
+        mount_templates,
+        mounts,
+        notifications,
+        retention,
+        search,
+        tokenization,
+        user_sync,
+    )
+
+    below = (
+        *(environments, connections, client_info),
+        user_sync,
+        *(mount_templates, mounts),  # in this order: "templates" would be taken for a job
+        tokenization,
+        *(ingestion, ingestion_sources),
+        *(jobs, retention),
+        changes,
+        *(notifications, alerts),
+        *(accounts, audit),
+        search,
+    )
+    return (("", tokenization.trigger_router), *(("/api", each.router) for each in below))
+
+
+def commands() -> "Mapping[str, Typer | Callable[..., None]]":
+    """Groups and single commands of the command line, by name."""
+    from backend.cli import (
+        accounts,
+        alerts,
+        audit,
+        backup,
+        changes,
+        client_info,
+        connections,
+        environments,
+        ingest,
+        jobs,
+        mounts,
+        notifications,
+        retention,
+        search,
+        tokenize,
+        users_more,
+    )
+
+    return {
+        "environments": environments.app,
+        "connections": connections.app,
+        "client_info": client_info.app,
+        "refresh_client_info": client_info.refresh_client_info,
+        "users": users_more.app,
+        "mounts": mounts.app,
+        "tokenize": tokenize.app,
+        "ingest": ingest.app,
+        "jobs": jobs.app,
+        "retention": retention.retention,
+        "changes": changes.app,
+        "notifications": notifications.app,
+        "alerts": alerts.app,
+        "accounts": accounts.app,
+        "tokens": accounts.tokens_app,
+        "audit": audit.app,
+        "backup": backup.backup,
+        "restore": backup.restore,
+        "search": search.search,
+    }
 
 
 def install() -> None:
@@ -358,10 +241,26 @@ def _alert_sources() -> dict[str, alerts.Source]:
     return {name: source for name, source in found.items() if source is not None}
 
 
-def _secret_owners() -> dict[str, secret_rotation.Rotator]:
+def _secret_owners() -> Mapping[str, secret_rotation.Rotator]:
+    """Table with ciphertext → what puts its rows under a new key."""
     import backend.models  # noqa: F401 - so that every table with ciphertext is known
+    from backend.accounts import provider_sessions, totp
+    from backend.changes import lifecycle
+    from backend.connections import secrets
+    from backend.ingestion import schedules
+    from backend.mounts import sealed_requests, targets
+    from backend.notifications import channels
 
-    return {table: owner for domain in DOMAINS for table, owner in domain.secret_owners().items()}
+    return {
+        "connection_secrets": secrets.rotate,
+        "mount_targets": targets.rotate,
+        "mount_requests": sealed_requests.rotate,
+        "ingestion_schedules": schedules.rotate,
+        "changes": lifecycle.rotate,
+        "notification_channels": channels.rotate,
+        "provider_sessions": provider_sessions.rotate,
+        "second_factors": totp.rotate,
+    }
 
 
 def _check() -> None:

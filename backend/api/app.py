@@ -50,12 +50,11 @@ def create_app() -> FastAPI:
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.router.routes.append(Route(mcp.PATH, endpoint=mcp.Mcp(), methods=["POST"]))
-    for domain in composition.DOMAINS:
-        for prefix, router in domain.routers():
-            app.include_router(
-                router,
-                prefix=prefix,
-                dependencies=[Depends(only_known_parameters)],
-                responses=errors.RESPONSES,
-            )
+    for prefix, router in composition.routers():
+        app.include_router(
+            router,
+            prefix=prefix,
+            dependencies=[Depends(only_known_parameters)],
+            responses=errors.RESPONSES,
+        )
     return app

@@ -53,11 +53,8 @@ EXAMPLES = {
 COMMAND_NAME = "steward"
 
 composition.install()
-for domain in composition.DOMAINS:
-    for name, command in domain.commands().items():
-        _add(name, command)
-for name, own in system.COMMANDS.items():
-    _add(name, own)
+for name, command in {**composition.commands(), **system.COMMANDS}.items():
+    _add(name, command)
 
 
 def _finish(command: Any) -> None:
