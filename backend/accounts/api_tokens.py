@@ -20,6 +20,7 @@ from backend.core import access, audit, clock
 from backend.core.access import HAND_OUT_RIGHTS, PERMISSIONS, Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotAuthenticated, NotFound, UnknownChoice, Waiting
+from backend.core.views import of_row
 from backend.models.accounts import Account, ApiToken
 
 _SHAPE = re.compile(r"spt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}\Z")
@@ -134,13 +135,13 @@ def _store(
     row.revoked_at, row.revoked_by = None, ""
     session.add(row)
     session.flush()
-    audit.record(
+    audit.done(
         session,
         actor,
         "accounts:api_token:create",
-        subject=f"API token {row.name}",
-        outcome="succeeded",
-        details={"token_id": row.id, **limits},
+        f"API token {row.name}",
+        token_id=row.id,
+        **limits,
     )
     return _view_of(session, row)
 
@@ -217,13 +218,13 @@ def revoke_made_by(session: WriteSession, actor: Actor, *, account_id: int) -> l
 
 def _end(session: WriteSession, actor: Actor, row: ApiToken, details: dict[str, Any]) -> None:
     row.revoked_at, row.revoked_by = clock.now(), actor.name[:255]
-    audit.record(
+    audit.done(
         session,
         actor,
         "accounts:api_token:revoke",
-        subject=f"API token {row.name}",
-        outcome="succeeded",
-        details={"token_id": row.id, **details},
+        f"API token {row.name}",
+        token_id=row.id,
+        **details,
     )
 
 
@@ -261,23 +262,13 @@ def _view_of(session: ReadSession, row: ApiToken) -> ApiTokenView:
 
 
 def _view(row: ApiToken, environments: Mapping[int, str], maker: Account | None) -> ApiTokenView:
-    return ApiTokenView(
-        id=row.id,
-        name=row.name,
-        prefix=row.prefix,
+    return of_row(
+        ApiTokenView,
+        row,
         role=Role(row.role),
-        created_at=row.created_at,
-        created_by=row.created_by,
-        account_id=row.account_id,
         maker_state=_state(maker),
-        expires_at=row.expires_at,
-        last_used_at=row.last_used_at,
-        last_address=row.last_address,
         actions=_listed(row.actions),
         environments=[
             environments.get(number, f"deleted ({number})") for number in _listed(row.environments)
         ],
-        ask_only=row.ask_only,
-        revoked_at=row.revoked_at,
-        revoked_by=row.revoked_by,
     )

@@ -26,6 +26,7 @@ from backend.core.access import Actor, Permission
 from backend.core.audit import AuditEvent, Verification
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound
+from backend.core.views import of_row
 
 MAX_PAGE = 500
 MAX_EXPORT = 50_000
@@ -123,13 +124,12 @@ def digest(session: WriteSession, actor: Actor) -> dict[str, Any]:
     """A signed digest to keep elsewhere; making one is audited."""
     _require(actor, Permission.AUDIT_EXPORT)
     found = audit_digest.digest(session)
-    audit.record(
+    audit.done(
         session,
         actor,
         Permission.AUDIT_EXPORT.value,
-        subject="digest of the audit log",
-        outcome="succeeded",
-        details={"rows": len(found["rows"])},
+        "digest of the audit log",
+        rows=len(found["rows"]),
     )
     return found
 
@@ -139,13 +139,12 @@ def accept(session: WriteSession, actor: Actor) -> None:
     access.require(actor, Permission.AUDIT_EXPORT)
     before = audit.verify(session)
     audit.rewind_checkpoint(session)
-    audit.record(
+    audit.done(
         session,
         actor,
         "audit:checkpoint:accept",
-        subject="checkpoint of the audit log",
-        outcome="succeeded",
-        details={"problem": before.problem},
+        "checkpoint of the audit log",
+        problem=before.problem,
     )
 
 
@@ -172,14 +171,7 @@ def export_csv(session: WriteSession, actor: Actor, *, filters: AuditFilter) -> 
             for row in rows
         ),
     )
-    audit.record(
-        session,
-        actor,
-        Permission.AUDIT_EXPORT.value,
-        subject="audit log",
-        outcome="succeeded",
-        details={"rows": len(rows)},
-    )
+    audit.done(session, actor, Permission.AUDIT_EXPORT.value, "audit log", rows=len(rows))
     return Export(text=text, rows=len(rows), truncated=len(found) > MAX_EXPORT)
 
 
@@ -250,19 +242,8 @@ def _number_at(session: ReadSession, moment: datetime) -> int:
 
 
 def _row(row: AuditEvent) -> AuditRow:
-    return AuditRow(
-        number=row.number,
-        at=row.at,
-        actor_name=row.actor_name,
-        actor_kind=row.actor_kind,
-        action=row.action,
-        subject=row.subject,
-        phase=row.phase,
-        outcome=row.outcome,
-        sentence=audit_words.sentence(row.action, row.subject, row.phase, row.outcome),
-        details=_details(row.details),
-        hash=row.hash,
-    )
+    sentence = audit_words.sentence(row.action, row.subject, row.phase, row.outcome)
+    return of_row(AuditRow, row, sentence=sentence, details=_details(row.details))
 
 
 def _details(text: str) -> dict[str, Any]:

@@ -68,13 +68,14 @@ def sign_in(
     row.last_sign_in_at = clock.now()
     follow(session, row, role=None if keep_role else role, name=identity.name)
     actor = Actor(id=row.id, name=row.name, role=Role(row.role), kind="user")
-    audit.record(
+    audit.done(
         session,
         actor,
         ACTION,
-        subject=f"account {row.name}",
-        outcome="succeeded",
-        details={"address": address, "way": "identity provider", "role": row.role},
+        f"account {row.name}",
+        address=address,
+        way="identity provider",
+        role=row.role,
     )
     return actor
 
@@ -92,16 +93,13 @@ def follow(session: WriteSession, row: Account, *, role: Role | None, name: str)
         row.name_key = name_key(row.name)
     if before != (row.role, row.name):
         row.version += 1
-        audit.record(
+        audit.done(
             session,
             SYSTEM,
             "accounts:account:follow_provider",
-            subject=f"account {row.name}",
-            outcome="succeeded",
-            details={
-                "before": {"role": before[0], "name": before[1]},
-                "after": {"role": row.role, "name": row.name},
-            },
+            f"account {row.name}",
+            before={"role": before[0], "name": before[1]},
+            after={"role": row.role, "name": row.name},
         )
 
 

@@ -245,13 +245,12 @@ def _end_one(session: WriteSession, session_id: int, reason: str) -> int:
         return 0
     row.ended_at, row.ended_reason = clock.now(), reason[:40]
     account = repository.get_account(session, row.account_id)
-    audit.record(
+    audit.done(
         session,
         SYSTEM,
         "accounts:session:end",
-        subject=f"session {row.id} of {account.name}",
-        outcome="succeeded",
-        details={"reason": reason},
+        f"session {row.id} of {account.name}",
+        reason=reason,
     )
     return 1
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import computed_field
 
 from backend.accounts.audit_words import Difference, differences
 from backend.core import clock
 from backend.core.access import Actor, Role
+from backend.core.views import View
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,6 @@ class SignedIn:
     external: bool = False
     has_first_password: bool = False
     must_add_factor: bool = False
-
-
-class View(BaseModel):
-    model_config = ConfigDict(frozen=True)
 
 
 class AccountView(View):

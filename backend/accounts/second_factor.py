@@ -130,11 +130,6 @@ def _own(session: WriteSession, actor: Actor) -> Account:
 
 
 def _record(session: WriteSession, actor: Actor, account: Account, verb: str) -> None:
-    audit.record(
-        session,
-        actor,
-        f"accounts:account:{verb}",
-        subject=f"account {account.name}",
-        outcome="succeeded",
-        details={"account_id": account.id},
+    audit.done(
+        session, actor, f"accounts:account:{verb}", f"account {account.name}", account_id=account.id
     )

@@ -12,6 +12,7 @@ from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput, NotFound, Waiting
+from backend.core.views import of_row
 from backend.models.accounts import Account
 
 MAX_PAGE = 500
@@ -364,29 +365,23 @@ def changed(
 def _record(
     session: WriteSession, actor: Actor, verb: str, row: Account, details: dict[str, Any]
 ) -> None:
-    audit.record(
+    audit.done(
         session,
         actor,
         f"accounts:account:{verb}",
-        subject=f"account {row.name}",
-        outcome="succeeded",
-        details={"account_id": row.id, **details},
+        f"account {row.name}",
+        account_id=row.id,
+        **details,
     )
 
 
 def view_of(row: Account, live_sessions: int, second_factor: bool = False) -> AccountView:
     """What is handed out of a row."""
-    return AccountView(
-        id=row.id,
-        name=row.name,
+    return of_row(
+        AccountView,
+        row,
         role=Role(row.role),
-        disabled=row.disabled,
         external=row.password_hash is None,
-        must_change_password=row.must_change_password,
-        created_at=row.created_at,
-        created_by=row.created_by,
-        last_sign_in_at=row.last_sign_in_at,
         live_sessions=live_sessions,
         second_factor=second_factor,
-        version=row.version,
     )

@@ -12,6 +12,7 @@ from backend.core import access, audit, clock
 from backend.core.access import SYSTEM, Actor, Permission, Role
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import NotFound
+from backend.core.views import of_row
 from backend.models.accounts import Account, AccountSession
 
 IDLE_TIMEOUT = timedelta(hours=2)
@@ -116,13 +117,7 @@ def end(session: WriteSession, actor: Actor, *, session_id: int) -> None:
         return
     row.ended_at, row.ended_reason = clock.now(), "ended by owner" if own else "ended by admin"
     account = repository.get_account(session, row.account_id)
-    audit.record(
-        session,
-        actor,
-        "accounts:session:end",
-        subject=f"session {session_id} of {account.name}",
-        outcome="succeeded",
-    )
+    audit.done(session, actor, "accounts:session:end", f"session {session_id} of {account.name}")
 
 
 def sign_out(session: WriteSession, raw: str) -> bool:
@@ -132,12 +127,11 @@ def sign_out(session: WriteSession, raw: str) -> bool:
         return False
     row.ended_at, row.ended_reason = clock.now(), "signed out"
     account = repository.get_account(session, row.account_id)
-    audit.record(
+    audit.done(
         session,
         Actor(id=account.id, name=account.name, role=Role(account.role), kind="user"),
         "accounts:session:sign_out",
-        subject=f"session {row.id} of {account.name}",
-        outcome="succeeded",
+        f"session {row.id} of {account.name}",
     )
     return True
 
@@ -175,13 +169,4 @@ def _is_first_start(account: Account) -> bool:
 
 
 def _view(row: AccountSession, account: Account) -> SessionView:
-    return SessionView(
-        id=row.id,
-        account_id=account.id,
-        account_name=account.name,
-        created_at=row.created_at,
-        last_seen_at=row.last_seen_at,
-        expires_at=row.expires_at,
-        address=row.address,
-        user_agent=row.user_agent,
-    )
+    return of_row(SessionView, row, account_id=account.id, account_name=account.name)

@@ -170,14 +170,7 @@ def _actor(row: Account) -> Actor:
 def _let_in(session: WriteSession, row: Account, details: dict[str, str]) -> Actor:
     actor = _actor(row)
     row.last_sign_in_at = clock.now()
-    audit.record(
-        session,
-        actor,
-        ACTION,
-        subject=f"account {row.name}",
-        outcome="succeeded",
-        details=details,
-    )
+    audit.done(session, actor, ACTION, f"account {row.name}", **details)
     return actor
 
 

@@ -114,13 +114,13 @@ def _settle(
             "jobs_interrupted": jobs.interrupt_open(session, actor),
             "changes_ended": lifecycle.end_all_not_begun(session, actor, reason=ASK_AGAIN),
         }
-        audit.record(
+        audit.done(
             session,
             actor,
             Permission.BACKUP_RESTORE.value,
-            subject=f"restore of {what}",
-            outcome="succeeded",
-            details={**details, **ended},
+            f"restore of {what}",
+            **details,
+            **ended,
         )
     return ended
 

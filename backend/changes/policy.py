@@ -83,13 +83,13 @@ def save(
         row = ChangePolicy(environment_id=number, action=action)
         session.add(row)
     _write(session, row, rule, actor.name)
-    audit.record(
+    audit.done(
         session,
         actor,
         Permission.CHANGES_CONFIGURE.value,
-        subject=f"{action} in {environment}",
-        outcome="succeeded",
-        details={"before": before.model_dump(), "after": rule.model_dump()},
+        f"{action} in {environment}",
+        before=before.model_dump(),
+        after=rule.model_dump(),
     )
     return _view(environment, known, row)
 

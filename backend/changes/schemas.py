@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from backend.changes.rules import Rule
+from backend.core.views import View
 from backend.core.words import counted
 
 #: waiting → approved → running → how the work ended; or one of the ways in which nothing was done.
@@ -33,10 +34,8 @@ DONE: tuple[Status, ...] = (
 )
 
 
-class StepView(BaseModel):
+class StepView(View):
     """What somebody did to a request. what: asked, approved, rejected, commented, …"""
-
-    model_config = ConfigDict(frozen=True, from_attributes=True)
 
     what: str
     at: datetime
@@ -45,14 +44,12 @@ class StepView(BaseModel):
     text: str
 
 
-class ChangeView(BaseModel):
+class ChangeView(View):
     """A request. shown: the frozen intent as people may see it. details: more of it, for those who
     could ask for the same, while it is open. approvals: by whom so far; needed:
     how many there must be. run_id: of its run, or what stands for it until it begins. outcome: how
     it ended, or why nothing was done. change: its address. after: the request of its release that
     must have succeeded before."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: int
     change: str
@@ -63,7 +60,7 @@ class ChangeView(BaseModel):
     subject: str
     reason: str
     shown: dict[str, Any]
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = Field(default_factory=dict)
     size: int | None
     unit: str
     digest: str
@@ -109,22 +106,18 @@ class ChangeView(BaseModel):
         return self.status in OPEN
 
 
-class ChangePage(BaseModel):
+class ChangePage(View):
     """items: newest first. next_cursor: pass as `cursor` for the page after, None at the end."""
-
-    model_config = ConfigDict(frozen=True)
 
     items: tuple[ChangeView, ...]
     next_cursor: int | None
 
 
-class Preview(BaseModel):
+class Preview(View):
     """What an action would do now, as a table: the rows of its own page's preview, at most MOST.
 
     total: rows there are. notes: blockers and warnings, in sentences.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     title: str
     columns: tuple[str, ...]
@@ -137,12 +130,10 @@ class Preview(BaseModel):
 MOST = 200
 
 
-class Now(BaseModel):
+class Now(View):
     """What a waiting request would do now. same: what was asked for; else moved names what is not,
     or error says why it would not begin at all. preview: row by row, None where the request itself
     says all there is."""
-
-    model_config = ConfigDict(frozen=True)
 
     same: bool
     moved: tuple[str, ...] = ()
@@ -150,10 +141,8 @@ class Now(BaseModel):
     preview: Preview | None = None
 
 
-class PolicyView(BaseModel):
+class PolicyView(View):
     """What one action needs in an environment. words: the rule as a sentence's part."""
-
-    model_config = ConfigDict(frozen=True)
 
     environment: str
     action: str

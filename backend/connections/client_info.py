@@ -17,7 +17,6 @@ from backend.connections.errors import EnvironmentDeleted
 from backend.connections.schemas import (
     ClientInfoView,
     ConnectionConfig,
-    ConnectionStatus,
     EnvironmentView,
     TestResult,
 )
@@ -26,6 +25,7 @@ from backend.core.access import SYSTEM, Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession, get_database
 from backend.core.errors import CredentialsRefused, PortalError
 from backend.core.log import MASK, get_logger, log_unexpected, mask, mask_text
+from backend.core.views import of_row
 from backend.models import DataHubClientInfo, Environment
 
 if TYPE_CHECKING:
@@ -284,25 +284,14 @@ def _view(environment: Environment, row: DataHubClientInfo | None) -> ClientInfo
         return ClientInfoView(
             environment.name, "", "", "", {}, "unknown", "", None, None, None, None, stale=True
         )
-    status: ConnectionStatus = "unknown"
-    if row.connection_status in ("connected", "failed"):
-        # mypy: narrowed by the line above, which mypy does not follow
-        status = row.connection_status  # type: ignore[assignment]
-    return ClientInfoView(
+    known = row.connection_status in ("connected", "failed")
+    return of_row(
+        ClientInfoView,
+        row,
         environment=environment.name,
-        client_id=row.client_id,
-        server_id=row.server_id,
-        frontend_base_url=row.frontend_base_url,
-        server_config=row.server_config,
-        connection_status=status,
-        error_message=row.error_message,
-        last_connection_test=row.last_connection_test,
-        created_at=row.created_at,
-        last_updated=row.last_updated,
-        failing_since=row.failing_since,
+        connection_status=row.connection_status if known else "unknown",
         stale=is_stale(row.last_success_at),
         edited_by=row.edited_by or "",
-        edited_at=row.edited_at,
     )
 
 

@@ -138,11 +138,4 @@ def _searched(item: ClientInfoView) -> tuple[str, ...]:
 def _record(
     session: WriteSession, actor: Actor, verb: str, name: str, details: dict[str, object]
 ) -> None:
-    audit.record(
-        session,
-        actor,
-        f"connections:client_info:{verb}",
-        subject=name,
-        outcome="succeeded",
-        details=details,
-    )
+    audit.done(session, actor, f"connections:client_info:{verb}", name, **details)

@@ -13,6 +13,7 @@ from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput
 from backend.core.trust import Trust
+from backend.core.views import of_row
 from backend.models import Environment
 
 MAX_NAME = 80
@@ -73,13 +74,13 @@ def add(
     _flush(session, name)
     if is_production:
         policy.start(session, row.id, actor.name)
-    audit.record(
+    audit.done(
         session,
         actor,
         "connections:environment:add",
-        subject=name,
-        outcome="succeeded",
-        details={"default": row.default_marker == 1, "production": is_production},
+        name,
+        default=row.default_marker == 1,
+        production=is_production,
     )
     return view(row)
 
@@ -121,13 +122,8 @@ def update(
     if row.name != before["name"]:
         repository.rename_records(session, row.id, str(before["name"]), row.name)
     after = {"name": row.name, "production": row.is_production}
-    audit.record(
-        session,
-        actor,
-        "connections:environment:update",
-        subject=row.name,
-        outcome="succeeded",
-        details={"before": before, "after": after},
+    audit.done(
+        session, actor, "connections:environment:update", row.name, before=before, after=after
     )
     return view(row)
 
@@ -167,17 +163,14 @@ def set_trust(
     row.ca = before.ca if ca is None else ca.strip()
     row.verify_tls = before.verify if verify is None else verify
     _touch(row, actor)
-    audit.record(
+    audit.done(
         session,
         actor,
         "connections:environment:trust",
-        subject=row.name,
-        outcome="succeeded",
-        details={
-            "verify": {"before": before.verify, "after": row.verify_tls},
-            "authorities": names,
-            "changed_authorities": ca is not None and before.ca != row.ca,
-        },
+        row.name,
+        verify={"before": before.verify, "after": row.verify_tls},
+        authorities=names,
+        changed_authorities=ca is not None and before.ca != row.ca,
     )
     return view(row)
 
@@ -194,13 +187,12 @@ def make_default(session: WriteSession, actor: Actor, *, name: str) -> Environme
         row.default_marker = 1
         _touch(row, actor)
         _flush(session, row.name)
-        audit.record(
+        audit.done(
             session,
             actor,
             "connections:environment:default",
-            subject=row.name,
-            outcome="succeeded",
-            details={"before": before.name if before else None},
+            row.name,
+            before=before.name if before else None,
         )
     return view(row)
 
@@ -228,13 +220,12 @@ def remove(session: WriteSession, actor: Actor, *, name: str, confirm_name: str)
         shown={"delete": "the environment with its connections, secrets and policies"},
         touches_secrets=True,
     )
-    audit.record(
+    audit.done(
         session,
         actor,
         "connections:environment:remove",
-        subject=row.name,
-        outcome="succeeded",
-        details={"was_default": row.default_marker == 1},
+        row.name,
+        was_default=row.default_marker == 1,
     )
     gone = view(row)
     repository.delete_environment(session, row.id)
@@ -263,17 +254,8 @@ def require_row(session: ReadSession, name: str) -> Environment:
 
 
 def view(row: Environment) -> EnvironmentView:
-    return EnvironmentView(
-        id=row.id,
-        name=row.name,
-        is_default=row.default_marker == 1,
-        is_sandbox=row.is_sandbox,
-        is_production=row.is_production,
-        version=row.version,
-        updated_at=row.updated_at,
-        updated_by=row.updated_by,
-        trust=Trust(row.ca or "", row.verify_tls),
-    )
+    trust = Trust(row.ca or "", row.verify_tls)
+    return of_row(EnvironmentView, row, is_default=row.default_marker == 1, trust=trust)
 
 
 def _locked(session: WriteSession, name: str, version: int | None) -> Environment:

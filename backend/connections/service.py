@@ -127,13 +127,7 @@ def remove(session: WriteSession, actor: Actor, *, environment: str, kind: str) 
         repository.delete_client_info(session, row.id)
     if stored is not None:
         session.delete(stored)
-        audit.record(
-            session,
-            actor,
-            "connections:connection:remove",
-            subject=f"{kind} of {row.name}",
-            outcome="succeeded",
-        )
+        audit.done(session, actor, "connections:connection:remove", f"{kind} of {row.name}")
 
 
 def merge(
@@ -231,18 +225,15 @@ def _check_approved(
 
 
 def _record_saved(session: WriteSession, actor: Actor, edit: _Edit) -> None:
-    audit.record(
+    audit.done(
         session,
         actor,
         "connections:connection:save",
-        subject=edit.subject,
-        outcome="succeeded",
-        details={
-            "before": {name: edit.old.get(name, "") for name in edit.changed},
-            "after": {name: edit.new.get(name, "") for name in edit.changed},
-            "secrets_set": edit.secrets_set,
-            "secrets_cleared": edit.secrets_cleared,
-        },
+        edit.subject,
+        before={name: edit.old.get(name, "") for name in edit.changed},
+        after={name: edit.new.get(name, "") for name in edit.changed},
+        secrets_set=edit.secrets_set,
+        secrets_cleared=edit.secrets_cleared,
     )
 
 

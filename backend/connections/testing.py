@@ -28,6 +28,7 @@ from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, PortalError
 from backend.core.log import get_logger
+from backend.core.views import of_row
 from backend.models import ConnectionTest
 
 log = get_logger(__name__)
@@ -119,20 +120,7 @@ def latest(session: ReadSession, actor: Actor, *, environment: str) -> dict[str,
 
 
 def view(row: ConnectionTest) -> TestResult:
-    return TestResult(
-        kind=row.kind,
-        ok=row.ok,
-        latency_ms=row.latency_ms,
-        server_version=row.server_version,
-        cause=row.cause,
-        advice=row.advice,
-        warnings=tuple(row.warnings),
-        tested_at=row.tested_at,
-        tested_by=row.tested_by,
-        draft=row.draft,
-        tls=row.tls,
-        ends=row.ends or {},
-    )
+    return of_row(TestResult, row, warnings=tuple(row.warnings), ends=row.ends or {})
 
 
 def _config(

@@ -144,6 +144,13 @@ def record(
     return row.number
 
 
+def done(session: WriteSession, actor: Actor, action: str, subject: str, /, **details: Any) -> int:
+    """`record` of what succeeded at once, the usual case."""
+    return record(
+        session, actor, action, subject=subject, outcome="succeeded", details=details or None
+    )
+
+
 def _with_reason(details: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     reason = reasons.current()
     return {"reason": reason, **(details or {})} if reason else details
@@ -284,24 +291,14 @@ def _details(details: Mapping[str, Any] | None) -> str:
 
 def row_hash_of(key: bytes, row: AuditEvent) -> str:
     at = row.at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-    canonical = json.dumps(
-        [
-            row.previous_hash,
-            row.number,
-            at,
-            row.actor_id,
-            row.actor_name,
-            row.actor_kind,
-            row.action,
-            row.subject,
-            row.phase,
-            row.outcome,
-            row.details,
-        ],
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    said = [getattr(row, name) for name in _HASHED]
+    values = [row.previous_hash, row.number, at, *said, row.details]
+    canonical = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
     return hmac.new(key, canonical.encode(), hashlib.sha256).hexdigest()
+
+
+#: What of a row its hash is of, in this order, beside its place and details.
+_HASHED = ("actor_id", "actor_name", "actor_kind", "action", "subject", "phase", "outcome")
 
 
 def _head_mac(key: bytes, count: int, last_hash: str) -> str:

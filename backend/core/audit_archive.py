@@ -127,13 +127,8 @@ def _move(turns: Turns, key: bytes, base: tuple[int, str], rows: Sequence[AuditE
             delete(AuditEvent).where(AuditEvent.number <= last.number),
             execution_options={"synchronize_session": False},
         )
-        audit.record(
-            session,
-            SYSTEM,
-            "audit:archive",
-            subject=f"events {first.number} to {last.number}",
-            outcome="succeeded",
-            details=details,
+        audit.done(
+            session, SYSTEM, "audit:archive", f"events {first.number} to {last.number}", **details
         )
     return len(rows)
 

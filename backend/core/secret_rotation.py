@@ -31,13 +31,13 @@ def rotate(session: WriteSession, actor: Actor, *, vault: Vault) -> dict[str, in
     owners = {SystemSecret.__tablename__: _rotate_system, **(_owners() if _owners else {})}
     _check_complete(owners)
     counts = {table: owner(session, vault) for table, owner in sorted(owners.items())}
-    audit.record(
+    audit.done(
         session,
         actor,
         Permission.SECRETS_ROTATE.value,
-        subject="all secrets",
-        outcome="succeeded",
-        details={"key_id": vault.key_id, **counts},
+        "all secrets",
+        key_id=vault.key_id,
+        **counts,
     )
     return counts
 

@@ -2,27 +2,54 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from backend.core import clock
 
-T = TypeVar("T", bound="DataclassInstance")
+T = TypeVar("T")
 Item = TypeVar("Item")
+Shape = TypeVar("Shape")
 
 
 def of_row(kind: type[T], row: object, /, **more: Any) -> T:
-    """A dataclass made of the attributes of `row` that bear its fields' names, and of `more`."""
-    names = _fields(kind) - more.keys()
-    return kind(**{name: getattr(row, name) for name in names if hasattr(row, name)}, **more)
+    """A dataclass or model made of the attributes of `row` that bear its fields' names, and of
+    `more`."""
+    made: Callable[..., T] = kind
+    names = _fields(made) - more.keys()
+    return made(**{name: getattr(row, name) for name in names if hasattr(row, name)}, **more)
 
 
 @functools.cache
-def _fields(kind: "type[DataclassInstance]") -> frozenset[str]:
+def _fields(kind: Any) -> frozenset[str]:
+    if issubclass(kind, BaseModel):
+        return frozenset(kind.model_fields)
     return frozenset(field.name for field in dataclasses.fields(kind))
+
+
+def document(shape: type[Shape], source: object, /, **more: Any) -> Shape:
+    """The JSON document with the keys of `shape`, a TypedDict: from the attributes of `source` that
+    bear their names (in snake case), and from `more`. Times are text, tuples lists."""
+    found = {
+        key: more[key] if key in more else _plain(getattr(source, _UPPER.sub(r"_\1", key).lower()))
+        for key in shape.__annotations__
+    }
+    return cast(Shape, found)
+
+
+_UPPER = re.compile(r"([A-Z])")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return clock.iso(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.document() if hasattr(value, "document") else value
 
 
 class View(BaseModel):

@@ -7,9 +7,10 @@ the one that the page selects, and every other job that writes the dataset can b
 from dataclasses import dataclass
 from datetime import datetime
 
-from backend.core import access, clock
+from backend.core import access
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
+from backend.core.views import document, of_row
 from backend.ingestion import run_context
 from backend.ingestion.answers import DataJobAnswer, DataJobList
 from backend.ingestion.catalog import Catalog
@@ -38,15 +39,7 @@ class DataJobView:
 
     def document(self) -> DataJobAnswer:
         """The job as REST and `--json` print it."""
-        return {
-            "jobUrn": self.urn,
-            "name": self.name,
-            "flow": self.flow,
-            "orchestrator": self.orchestrator,
-            "latest": self.latest,
-            "lastStatus": self.last_status or None,
-            "lastAt": clock.iso(self.last_at),
-        }
+        return document(DataJobAnswer, self, jobUrn=self.urn, lastStatus=self.last_status or None)
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,7 @@ class DataJobs:
 
     def document(self) -> DataJobList:
         """The list as REST and `--json` print it."""
-        return {"items": [item.document() for item in self.items], "total": self.total}
+        return document(DataJobList, self)
 
 
 def list_jobs(
@@ -75,12 +68,9 @@ def list_jobs(
     found = Catalog(context.datahub).client().writers(dataset_urn.strip())
     return DataJobs(
         tuple(
-            DataJobView(
-                urn=job.urn,
-                name=job.name,
-                flow=job.flow,
-                orchestrator=job.orchestrator,
-                latest=job.latest,
+            of_row(
+                DataJobView,
+                job,
                 last_status=_status(job.last_run.result, job.last_run.running)
                 if job.last_run
                 else "",

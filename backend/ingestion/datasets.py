@@ -15,6 +15,7 @@ from backend.core import access, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, PortalError
+from backend.core.views import document
 from backend.ingestion import dataset_repository, resolve, run_context
 from backend.ingestion.answers import DatasetAnswer, DatasetCounts, DatasetList
 from backend.ingestion.run_context import RunContext
@@ -52,17 +53,8 @@ class DatasetView:
 
     def document(self) -> DatasetAnswer:
         """The dataset as REST and `--json` print it."""
-        return {
-            "datasetUrn": self.urn,
-            "name": self.name,
-            "target": self.target.document() if self.target else None,
-            "lastRunId": self.last_run_id,
-            "lastStatus": self.last_status or None,
-            "lastAt": clock.iso(self.last_at),
-            "daily": list(self.daily),
-            "seconds": list(self.seconds),
-            "favourite": self.favourite,
-        }
+        last = self.last_status or None
+        return document(DatasetAnswer, self, datasetUrn=self.urn, lastStatus=last)
 
 
 @dataclass(frozen=True)
@@ -77,12 +69,7 @@ class DatasetPage:
 
     def document(self) -> DatasetList:
         """The page as REST and `--json` print it."""
-        return {
-            "items": [item.document() for item in self.items],
-            "counts": self.counts,
-            "next_cursor": self.next_cursor,
-            "note": self.note,
-        }
+        return document(DatasetList, self)
 
 
 def list_datasets(

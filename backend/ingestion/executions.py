@@ -10,8 +10,9 @@ from backend.core import access, audit, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, WriteSession
 from backend.core.errors import Conflict, NotFound, OutcomeUnknown, PortalError
+from backend.core.views import document as document_of
 from backend.ingestion import repository, run_context, tracker, views
-from backend.ingestion.answers import HistoryAnswer
+from backend.ingestion.answers import HistoryAnswer, StateAnswer, StepAnswer
 from backend.ingestion.errors import AlreadyRunning, CannotRedrive, RunNotFound
 from backend.ingestion.schemas import RunView
 from backend.integrations.aws import executions, logs
@@ -41,33 +42,15 @@ def history(database: Database, actor: Actor, *, run_id: str) -> History:
 
 def document(found: History) -> HistoryAnswer:
     """The history as REST and `--json` print it."""
-    return {
-        "first": found.first,
-        "complete": found.complete,
-        "states": [
-            {
-                "name": state.name,
-                "kind": state.kind,
-                "following": list(state.following),
-                "parent": state.parent,
-            }
+    return document_of(
+        HistoryAnswer,
+        found,
+        states=[
+            document_of(StateAnswer, state, following=list(state.following))
             for state in found.states
         ],
-        "steps": [
-            {
-                "state": step.state,
-                "kind": step.kind,
-                "status": step.status,
-                "started_at": clock.iso(step.started_at),
-                "finished_at": clock.iso(step.finished_at),
-                "error": step.error,
-                "cause": step.cause,
-                "function": step.function,
-                "tries": step.tries,
-            }
-            for step in found.steps
-        ],
-    }
+        steps=[document_of(StepAnswer, step) for step in found.steps],
+    )
 
 
 def task_log(database: Database, actor: Actor, *, run_id: str, step: int) -> tuple[str, ...]:

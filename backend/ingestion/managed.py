@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from backend.changes import gate
 from backend.changes.schemas import Preview
 from backend.connections import resolve as connections
-from backend.core import access, audit, clock, secret_store
+from backend.core import access, audit, secret_store
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, StateDatabaseDown, WriteSession
 from backend.core.errors import Conflict, NotFound, OutcomeUnknown, PortalError, UpstreamError
+from backend.core.views import document
 from backend.ingestion import repository, run_context
 from backend.ingestion.answers import SourceAnswer, SourceList
 from backend.ingestion.catalog import Catalog
@@ -54,15 +55,7 @@ class SourceView:
     last_request_urn: str | None
 
     def document(self) -> SourceAnswer:
-        return {
-            "urn": self.urn,
-            "name": self.name,
-            "type": self.type,
-            "schedule": self.schedule,
-            "last_status": self.last_status,
-            "last_requested_at": clock.iso(self.last_requested_at),
-            "last_request_urn": self.last_request_urn,
-        }
+        return document(SourceAnswer, self)
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ class SourcePage:
 
     def document(self) -> SourceList:
         """The page as REST and `--json` print it."""
-        return {"items": [item.document() for item in self.items], "total": self.total}
+        return document(SourceList, self)
 
 
 def list_sources(

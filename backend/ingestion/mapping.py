@@ -11,9 +11,20 @@ from backend.core import access, audit, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput
-from backend.ingestion import documents, lint, repository, ruleset, run_context, targets
+from backend.core.views import of_row
+from backend.ingestion import documents, repository, ruleset, run_context, targets
 from backend.ingestion.errors import RuleNotFound
-from backend.ingestion.ruleset import RULE_KINDS, Invocation, Rule, RuleKind, normalise
+from backend.ingestion.ruleset import (
+    PLATFORM,
+    RULE_KINDS,
+    Invocation,
+    Rule,
+    RuleKind,
+    RuleSet,
+    Source,
+    normalise,
+)
+from backend.ingestion.run_context import RunContext
 from backend.ingestion.schemas import MappingView, RuleView
 from backend.ingestion.targets import Target
 from backend.models.ingestion import IngestionRule
@@ -52,7 +63,7 @@ def view(
     rows, total = repository.list_rules(
         session, context.environment_id, text=text, kind=kind, limit=limit, offset=offset
     )
-    remarks = lint.remarks(context)
+    remarks = _remarks(context)
     shown = [_view(row) for row in rows]
     for rules in (context.static.env, context.static.file):
         wanted = [rule for rule in rules if _matches(rule, text, kind)]
@@ -238,13 +249,8 @@ def _record(
     verb: str,
     details: dict[str, object],
 ) -> None:
-    audit.record(
-        session,
-        actor,
-        f"ingestion:mapping:{verb}",
-        subject=f"ingestion mapping of {where.name}",
-        outcome="succeeded",
-        details=details,
+    audit.done(
+        session, actor, f"ingestion:mapping:{verb}", f"ingestion mapping of {where.name}", **details
     )
 
 
@@ -271,17 +277,47 @@ def _document(row: IngestionRule) -> dict[str, str]:
 
 
 def _view(row: IngestionRule) -> RuleView:
-    return RuleView(
-        id=row.id,
-        kind=row.kind,  # type: ignore[arg-type]  # written from a Literal, read back as str
-        pattern=row.pattern,
-        # mypy: written from a Literal, read back as str
-        target=Target(row.target_kind, row.target),  # type: ignore[arg-type]
-        source="portal",
-        invocation=row.invocation,  # type: ignore[arg-type]  # written from a Literal
-        note=row.note,
-        updated_at=row.updated_at,
-        updated_by=row.updated_by,
-        checked_at=row.checked_at,
-        problem=row.problem,
-    )
+    # mypy: written from a Literal, read back as str
+    target = Target(row.target_kind, row.target)  # type: ignore[arg-type]
+    return of_row(RuleView, row, target=target, source="portal")
+
+
+_Key = tuple[Source, RuleKind, str]
+_NAMES = {"portal": "the portal's mapping", "env": "the environment variable", "file": "the file"}
+
+
+def _remarks(context: RunContext) -> dict[_Key, str]:
+    """Why a rule never answers, for those that never do."""
+    found: dict[_Key, str] = {}
+    for position, rules in enumerate(context.sources):
+        earlier = context.sources[:position]
+        for rule in rules:
+            text = rule.problem or _shadowed(rule, earlier) or _dead(rule, context)
+            if text:
+                found[(rule.source, rule.kind, rule.pattern)] = text
+    return found
+
+
+def _shadowed(rule: Rule, earlier: tuple[RuleSet, ...]) -> str:
+    for rules in earlier:
+        same: Rule | None
+        if rule.kind == "default":
+            same = rules.default
+        else:
+            table = {"exact": rules.exact, "tag": rules.tags, "prefix": rules.prefixes}[rule.kind]
+            same = table.get(rule.pattern)
+        if same is not None:
+            return f"Shadowed: {_NAMES[rules.source]} has the same rule and is asked first."
+    return ""
+
+
+def _dead(rule: Rule, context: RunContext) -> str:
+    if rule.kind == "tag" and context.datahub is None:
+        return "Dead: tags are read from DataHub, and this environment has no DataHub connection."
+    if rule.kind == "prefix" and "," in rule.pattern and not rule.pattern.startswith("urn:"):
+        # Usually the middle of a URN: it looks like "all of a platform", and answers nothing.
+        return (
+            "Looks dead: it answers only for datasets with a comma in their name. For all of a "
+            f"platform begin with {PLATFORM}{rule.pattern.partition(',')[0]},"
+        )
+    return ""

@@ -16,6 +16,7 @@ from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput
 from backend.core.log import names_secret
+from backend.core.views import document
 from backend.core.words import counted
 from backend.ingestion.answers import RecipeAnswer
 from backend.ingestion.errors import RecipeNotFound
@@ -75,17 +76,12 @@ class RecipeView:
 
     def document(self) -> RecipeAnswer:
         """The recipe as REST and `--json` print it."""
-        return {
-            "name": self.name,
-            "source": self.source_type,
-            "filled": list(self.filled),
-            "asked": [
-                {"name": name, "default": default, "secret": name in self.secret}
-                for name, default in self.asked.items()
-            ],
-            "packages": list(self.packages),
-            "problem": self.problem or None,
-        }
+        asked = [
+            {"name": name, "default": default, "secret": name in self.secret}
+            for name, default in self.asked.items()
+        ]
+        problem = self.problem or None
+        return document(RecipeAnswer, self, source=self.source_type, asked=asked, problem=problem)
 
 
 def list_recipes(

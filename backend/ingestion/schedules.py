@@ -20,6 +20,7 @@ from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound, NotPermitted, PortalError, Waiting
+from backend.core.views import document, of_row
 from backend.ingestion import managed, recipes
 from backend.ingestion.answers import ScheduleAnswer
 from backend.models import Environment
@@ -56,19 +57,7 @@ class ScheduleView:
 
     def document(self) -> ScheduleAnswer:
         """The schedule as REST and `--json` print it."""
-        return {
-            "environment": self.environment,
-            "kind": self.kind,
-            "name": self.name,
-            "title": self.title,
-            "cron": self.cron,
-            "values": list(self.values),
-            "next_at": clock.iso(self.next_at),
-            "last_at": clock.iso(self.last_at),
-            "last_job_id": self.last_job_id,
-            "last_problem": self.last_problem or None,
-            "set_by": self.set_by,
-        }
+        return document(ScheduleAnswer, self, last_problem=self.last_problem or None)
 
 
 def list_schedules(
@@ -273,16 +262,5 @@ def _binding(row: IngestionSchedule) -> str:
 
 def _view(row: IngestionSchedule, environment: str) -> ScheduleView:
     sealed = secret_store.get_vault().decrypt(row.ciphertext, binding=_binding(row))
-    return ScheduleView(
-        environment=environment,
-        kind=row.kind,
-        name=row.name,
-        title=row.title,
-        cron=row.cron,
-        values=tuple(sorted(json.loads(sealed))),
-        next_at=row.next_at,
-        last_at=row.last_at,
-        last_job_id=row.last_job_id,
-        last_problem=row.last_problem,
-        set_by=row.set_by_name,
-    )
+    values = tuple(sorted(json.loads(sealed)))
+    return of_row(ScheduleView, row, environment=environment, values=values, set_by=row.set_by_name)

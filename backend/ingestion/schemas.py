@@ -1,10 +1,12 @@
 """What the ingestion room hands out: frozen, JSON-like, without AWS names for those who may not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from backend.core import clock
+from backend.core.views import document
 from backend.ingestion.answers import CandidateAnswer, ReportAnswer, ResolutionAnswer, RunAnswer
 from backend.ingestion.ruleset import Invocation, RuleKind, Source
 from backend.ingestion.targets import Target
@@ -39,13 +41,7 @@ class Candidate:
     invocation: Invocation = "async"
 
     def document(self) -> CandidateAnswer:
-        return {
-            "rule": self.rule,
-            "source": self.source,
-            "pattern": self.pattern,
-            "target": self.target.document(),
-            "invocation": self.invocation,
-        }
+        return document(CandidateAnswer, self)
 
 
 @dataclass(frozen=True)
@@ -65,20 +61,10 @@ class Resolution:
     notes: tuple[str, ...] = ()
 
     def document(self) -> ResolutionAnswer:
-        answer = self.answer
-        return {
-            "datasetUrn": self.dataset_urn or None,
-            "jobUrn": self.job_urn,
-            "environment": self.environment,
-            "target": answer.target.document() if answer else None,
-            "rule": answer.rule if answer else None,
-            "source": answer.source if answer else None,
-            "pattern": answer.pattern if answer else None,
-            "invocation": answer.invocation if answer else None,
-            "existence": self.existence,
-            "others": [other.document() for other in self.others],
-            "notes": list(self.notes),
-        }
+        answer: Mapping[str, Any] = dict.fromkeys(CandidateAnswer.__annotations__)
+        if self.answer:
+            answer = self.answer.document()
+        return document(ResolutionAnswer, self, datasetUrn=self.dataset_urn or None, **answer)
 
 
 @dataclass(frozen=True)
@@ -166,36 +152,16 @@ class RunView:
 
     def document(self) -> RunAnswer:
         """The run as REST and `--json` print it."""
-        return {
-            "runId": self.run_id,
-            "status": self.status,
-            "message": self.detail,
-            "environment": self.environment,
-            "datasetUrn": self.dataset_urn or None,
-            "jobUrn": self.job_urn,
-            "rule": self.rule,
-            "target": self.target.document() if self.target else None,
-            "invocation": self.invocation,
-            "reason": self.reason,
-            "actor": self.actor_name,
-            "existence": self.existence,
-            "settled": self.settled,
-            "attempts": self.attempts,
-            "stopRequestedBy": self.stop_requested_by,
-            "canStop": self.can_stop,
-            "canRedrive": self.can_redrive,
-            "report": _report(self.report),
-            "datahub": self.datahub or None,
-            "rerunOf": self.rerun_of,
-            "createdAt": clock.iso(self.created_at),
-            "sentAt": clock.iso(self.sent_at),
-            "startedAt": clock.iso(self.started_at),
-            "finishedAt": clock.iso(self.finished_at),
-            "checkedAt": clock.iso(self.looked_at),
-            "requestId": self.request_id,
-            "executionArn": self.execution_arn,
-            "logTail": list(self.log_tail),
-        }
+        return document(
+            RunAnswer,
+            self,
+            message=self.detail,
+            datasetUrn=self.dataset_urn or None,
+            actor=self.actor_name,
+            report=document(ReportAnswer, self.report) if self.report else None,
+            datahub=self.datahub or None,
+            checkedAt=clock.iso(self.looked_at),
+        )
 
 
 @dataclass(frozen=True)
@@ -259,15 +225,3 @@ class Preview:
     running: RunView | None
     target_problem: str = ""
     machine_type: str = ""
-
-
-def _report(report: Report | None) -> ReportAnswer | None:
-    if report is None:
-        return None
-    return {
-        "duration_ms": report.duration_ms,
-        "billed_ms": report.billed_ms,
-        "memory_mb": report.memory_mb,
-        "max_memory_mb": report.max_memory_mb,
-        "init_ms": report.init_ms,
-    }

@@ -50,13 +50,12 @@ def start(session: WriteSession, actor: Actor) -> int:
 
 def _record(database: Database, actor: Actor, removed: dict[str, int]) -> None:
     with database.write() as session:
-        audit.record(
+        audit.done(
             session,
             actor,
             Permission.RETENTION_RUN.value,
-            subject="rows that were kept long enough",
-            outcome="succeeded",
-            details={"removed": removed},
+            "rows that were kept long enough",
+            removed=removed,
         )
 
 

@@ -156,13 +156,12 @@ def set_max_age(
     where = settings.find(session, environment)
     row = repository.watch(session, where.environment_id, where.environment)
     before, row.max_age_hours = row.max_age_hours, hours
-    audit.record(
+    audit.done(
         session,
         actor,
         "mounts:watch:write",
-        subject=where.environment or "DMS settings",
-        outcome="succeeded",
-        details={"max_age_hours": {"old": before, "new": hours}},
+        where.environment or "DMS settings",
+        max_age_hours={"old": before, "new": hours},
     )
     return repository.watch_view(row)
 

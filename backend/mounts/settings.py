@@ -5,19 +5,24 @@ DMS_RABBITMQ_URL, then ~/.trilio-dms/client.conf. Without any environment only t
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from backend.connections import resolve
 from backend.connections.errors import NoDefaultEnvironment
 from backend.connections.schemas import EnvironmentView
+from backend.core import outside
 from backend.core.database import ReadSession
 from backend.dms import config
+from backend.dms.ledger import Ledger
 from backend.mounts import repository
 from backend.mounts.errors import BrokerNotConfigured, LedgerNotConfigured, translated
-from backend.mounts.ledger import PortalLedger
+
+T = TypeVar("T")
 
 #: Seconds one query of the explorer may take on the ledger's server.
 QUERY_SECONDS = 5
@@ -83,6 +88,30 @@ def _environment(session: ReadSession, name: str | None) -> EnvironmentView | No
 def _url(session: ReadSession, environment: str, kind: str) -> str:
     found = resolve.find(session, environment=environment, kind=kind)
     return resolve.url(found) if found else ""
+
+
+class PortalLedger(Ledger):
+    """`backend.dms.ledger.Ledger`; everything raises ClientError."""
+
+    def __init__(self, url: str) -> None:
+        with translated():
+            super().__init__(url)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        with outside.call("ledger"), translated():
+            return super().read(work)
+
+    def write(self, work: Callable[[Connection], T], *, patience: float = 0.0) -> T:
+        with outside.call("ledger"), translated():
+            return super().write(work, patience=patience)
+
+    def has_operations(self) -> bool:
+        with translated():
+            return super().has_operations()
+
+    def ensure_operations(self) -> None:
+        with translated():
+            super().ensure_operations()
 
 
 _lock = threading.Lock()

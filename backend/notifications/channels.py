@@ -17,6 +17,7 @@ from backend.core.access import Actor, Permission
 from backend.core.crypto import Vault
 from backend.core.database import Database, ReadSession, WriteSession, database_now
 from backend.core.errors import Conflict, InvalidInput
+from backend.core.views import of_row
 from backend.integrations.apprise import client as apprise
 from backend.integrations.webhook import client as webhook
 from backend.models.accounts import Account
@@ -305,19 +306,12 @@ def _checked_kinds(owner: Owner, names: Sequence[str]) -> tuple[str, ...]:
 def _views(session: ReadSession, rows: Sequence[Channel]) -> tuple[ChannelView, ...]:
     names, waiting = resolve.names(session), repository.waiting(session)
     return tuple(
-        ChannelView(
-            id=row.id,
-            name=row.name,
+        of_row(
+            ChannelView,
+            row,
             personal=row.owner_id != 0,
             environment=names.get(row.environment_id, "") if row.environment_id else "",
             kinds=tuple(row.kinds),
-            service=row.service,
-            shown=row.shown,
-            quiet=row.quiet,
-            digest=row.digest,
-            enabled=row.enabled,
-            created_at=row.created_at,
-            created_by=row.created_by,
             waiting=waiting.get(row.id, (0, ""))[0],
             problem=waiting.get(row.id, (0, ""))[1],
         )

@@ -10,6 +10,7 @@ from backend.core.access import PERMISSIONS, Actor, Permission
 from backend.core.database import ReadSession, WriteSession, database_now
 from backend.core.errors import InvalidInput
 from backend.core.events import Event
+from backend.core.views import of_row
 from backend.models.notifications import NotificationSeen
 from backend.notifications import messages, repository
 from backend.notifications.schemas import DeliveryPage, DeliveryView, Inbox
@@ -89,15 +90,12 @@ def deliveries(
     )
     names = dict(resolve.names(session))
     items = tuple(
-        DeliveryView(
-            id=row.id,
+        of_row(
+            DeliveryView,
+            row,
             channel=channel,
             event=messages.view(event, names),
             status=row.state,
-            attempts=row.attempts,
-            due_at=row.due_at,
-            sent_at=row.sent_at,
-            error=row.error,
         )
         for row, event, channel in found[:limit]
     )

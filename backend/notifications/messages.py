@@ -11,6 +11,7 @@ from backend.core import clock, events
 from backend.core.database import ReadSession
 from backend.core.events import Event
 from backend.core.settings import get_settings
+from backend.core.views import of_row
 from backend.core.words import counted
 from backend.notifications.schemas import EventView
 
@@ -30,15 +31,11 @@ class Message:
 def view(row: Event, names: dict[int, str], *, unread: bool = False) -> EventView:
     """An event as people see it. names: of the environments, by number."""
     known = events.kinds().get(row.kind)
-    return EventView(
-        id=row.id,
-        kind=row.kind,
+    return of_row(
+        EventView,
+        row,
         title=known.title if known else row.kind,
-        phase=row.phase,
-        severity=row.severity,
         environment=names.get(row.environment_id, ""),
-        subject=row.subject,
-        at=row.at,
         link=_link(row),
         unread=unread,
     )

@@ -3,28 +3,24 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from backend.core.views import View
 
 Digest = Literal["", "hourly", "daily"]
 
 
-class KindView(BaseModel):
+class KindView(View):
     """A kind of event. title: the first line of its messages."""
-
-    model_config = ConfigDict(frozen=True, from_attributes=True)
 
     name: str
     title: str
     severity: str
 
 
-class ChannelView(BaseModel):
+class ChannelView(View):
     """Where messages go, without the address. kinds: of events, () for all. environment: "" for
     all. personal: it gets only what concerns its owner. shown: the address as people may see it.
     quiet: the window in which only errors are sent. digest: how often the rest of what is not
     urgent is sent together. problem: why the last try failed, "" when it did not."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: int
     name: str
@@ -48,10 +44,8 @@ class NewChannel(ChannelView):
     signing_key: str = ""
 
 
-class EventView(BaseModel):
+class EventView(View):
     """One thing to tell. phase: once, raised (it lasts) or over. link: where to act on it."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: int
     kind: str
@@ -65,20 +59,16 @@ class EventView(BaseModel):
     unread: bool = False
 
 
-class Inbox(BaseModel):
+class Inbox(View):
     """items: newest first. unread: at most 100, which means "more"."""
-
-    model_config = ConfigDict(frozen=True)
 
     items: tuple[EventView, ...]
     unread: int
     next_cursor: int | None
 
 
-class DeliveryView(BaseModel):
+class DeliveryView(View):
     """One message to one channel. status: waiting, sent, failed or dropped."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: int
     channel: str
@@ -90,20 +80,16 @@ class DeliveryView(BaseModel):
     error: str
 
 
-class DeliveryPage(BaseModel):
+class DeliveryPage(View):
     """items: newest first."""
-
-    model_config = ConfigDict(frozen=True)
 
     items: tuple[DeliveryView, ...]
     next_cursor: int | None
 
 
-class AlertView(BaseModel):
+class AlertView(View):
     """An alert of the Overview. key: names it as long as it says the same. page, query: where
     something can be done about it. seen: whether the person who asks has put it aside."""
-
-    model_config = ConfigDict(frozen=True)
 
     key: str
     severity: str
@@ -114,11 +100,9 @@ class AlertView(BaseModel):
     seen: bool
 
 
-class AlertList(BaseModel):
+class AlertList(View):
     """items: the worst and newest first, at most 50. rest: a sentence on what they leave out, ""
     for nothing."""
-
-    model_config = ConfigDict(frozen=True)
 
     items: tuple[AlertView, ...]
     rest: str = ""

@@ -14,6 +14,7 @@ from backend.core.access import Actor, Permission
 from backend.core.alerts import Alert
 from backend.core.database import ReadSession, WriteSession, database_now
 from backend.core.errors import NotFound
+from backend.core.views import of_row
 from backend.models.notifications import AlertSeen
 from backend.notifications import owners
 from backend.notifications.schemas import AlertList, AlertView
@@ -42,15 +43,7 @@ def list_alerts(session: ReadSession, actor: Actor, *, account: str = "") -> Ale
 
 
 def _view(item: Alert, is_seen: bool) -> AlertView:
-    return AlertView(
-        key=item.key,
-        severity=item.severity,
-        text=item.text,
-        page=item.page,
-        query=dict(item.query),
-        since=item.since,
-        seen=is_seen,
-    )
+    return of_row(AlertView, item, query=dict(item.query), seen=is_seen)
 
 
 def mark(

@@ -1,12 +1,12 @@
 """What the rest of the portal gets from the tokenization room."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from backend.core import clock
-from backend.tokenization.answers import PreviewAnswer, RefusedAnswer, RunAnswer
+from backend.core.views import document
+from backend.tokenization.answers import ColumnAnswer, PreviewAnswer, RefusedAnswer, RunAnswer
 
 
 class RunState(StrEnum):
@@ -201,46 +201,27 @@ class Preview:
 
     def document(self) -> PreviewAnswer:
         """The shape of DESIGN 5.3. blockers: whatever stops a run, selected columns' too."""
-        return {
-            "dataset": self.dataset,
-            "environment": self.environment,
-            "engine": self.engine,
-            "table": str(self.table),
-            "scheme": self.scheme,
-            "reversible": self.reversible,
-            "method": self.report.method.value,
-            "rewrite": {
-                "possible": not self.report.rewrite_blockers,
-                "reasons": list(self.report.rewrite_blockers),
+        report = self.report
+        return document(
+            PreviewAnswer,
+            self,
+            table=str(self.table),
+            method=report.method.value,
+            rewrite={
+                "possible": not report.rewrite_blockers,
+                "reasons": list(report.rewrite_blockers),
                 "means": list(REWRITE_MEANS),
             },
-            "rows_total": self.report.rows_total,
-            "rows_to_update": self.report.rows_to_update,
-            "blockers": list(self.report.all_blockers),
-            "warnings": list(self.report.warnings),
-            "seconds_estimated": self.seconds_estimated,
-            "catalog": self.catalog_note,
-            "columns": [
-                {
-                    "name": column.name,
-                    "type": column.type,
-                    "selected": column.selected,
-                    "suggested": column.suggested,
-                    "tier": column.tier,
-                    "reason": column.reason,
-                    "scheme": column.scheme,
-                    "fits": column.fits,
-                    "rows_to_update": column.rows_to_update,
-                    "blockers": list(column.blockers),
-                    "warnings": list(column.warnings),
-                    "samples": [
-                        {"before": sample.before, "after": sample.after}
-                        for sample in column.samples
-                    ],
-                }
-                for column in self.report.columns
+            rows_total=report.rows_total,
+            rows_to_update=report.rows_to_update,
+            blockers=list(report.all_blockers),
+            warnings=list(report.warnings),
+            catalog=self.catalog_note,
+            columns=[
+                document(ColumnAnswer, column, samples=[asdict(each) for each in column.samples])
+                for column in report.columns
             ],
-        }
+        )
 
 
 @dataclass(frozen=True)
@@ -280,32 +261,23 @@ class RunView:
 
     def document(self) -> RunAnswer:
         """The shape of DESIGN 5.3 and 5.4."""
-        return {
-            "run_id": self.id,
-            "dataset": self.dataset,
-            "environment": self.environment,
-            "engine": self.engine,
-            "table": self.table,
-            "status": self.state.value,
-            "trigger": self.trigger.value,
-            "columns": [column.name for column in self.columns],
-            "reasons": {column.name: column.reason for column in self.columns},
-            "scheme": self.scheme,
-            "schemes": {column.name: column.scheme or self.scheme for column in self.columns},
-            "method": self.method.value,
-            "clean_up": self.clean_up.value,
-            "clean_up_details": self.clean_up_details,
-            "rows_scanned": self.rows_scanned or 0,
-            "rows_updated": self.rows_updated or 0,
-            "started_at": clock.iso(self.started_at),
-            "finished_at": clock.iso(self.finished_at),
-            "duration_seconds": self.seconds,
-            "details": self.details,
-            "writeback": self.write_back.value,
-            "writeback_details": self.write_back_details,
-            "actor": self.actor,
-            "job_id": self.job_id,
-        }
+        return document(
+            RunAnswer,
+            self,
+            run_id=self.id,
+            status=self.state.value,
+            trigger=self.trigger.value,
+            columns=[column.name for column in self.columns],
+            reasons={column.name: column.reason for column in self.columns},
+            schemes={column.name: column.scheme or self.scheme for column in self.columns},
+            method=self.method.value,
+            clean_up=self.clean_up.value,
+            rows_scanned=self.rows_scanned or 0,
+            rows_updated=self.rows_updated or 0,
+            duration_seconds=self.seconds,
+            writeback=self.write_back.value,
+            writeback_details=self.write_back_details,
+        )
 
 
 def refused_document(dataset: str, columns: Sequence[str], details: str) -> RefusedAnswer:

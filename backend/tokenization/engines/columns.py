@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from backend.tokenization.detection import Detection
-from backend.tokenization.masking import mask_token, mask_value
 from backend.tokenization.schemas import ColumnReport, Sample, TableReport
-from backend.tokenization.tokens import Reversible, Tokenizer, held
+from backend.tokenization.tokens import PREFIX, SUFFIX, Reversible, Scheme, Tokenizer, held
 
 #: Values of a column shown before → after, and of how many characters at most.
 SAMPLES_SHOWN = 5
 SAMPLE_CHARACTERS = 400
+_LONGEST_SHOWN = 32
+_DOT = "•"
 
 
 def samples(values: Iterable[str], tokenizer: Tokenizer) -> tuple[Sample, ...]:
@@ -21,6 +22,29 @@ def samples(values: Iterable[str], tokenizer: Tokenizer) -> tuple[Sample, ...]:
         Sample(mask_value(value), mask_token(tokenizer.token(value) or "", tokenizer.scheme))
         for value in (held(value) or value for value in values)
     )
+
+
+def mask_value(value: str) -> str:
+    """Letters and digits become dots; the first one stays when there are more than three."""
+    letters = sum(character.isalnum() for character in value)
+    shown = 1 if letters > 3 else 0
+    masked = []
+    for character in value[:_LONGEST_SHOWN]:
+        if character.isalnum():
+            masked.append(character if shown > 0 else _DOT)
+            shown -= 1
+        elif character.isprintable() and character.isascii():
+            masked.append(character)
+        else:
+            masked.append(_DOT)
+    return "".join(masked) + ("…" if len(value) > _LONGEST_SHOWN else "")
+
+
+def mask_token(token: str, scheme: Scheme) -> str:
+    """A keyed token says nothing about its value and is shown; a reversible one is hidden."""
+    if scheme.keyed:
+        return token
+    return f"{PREFIX}{_DOT * 8}{SUFFIX} ({len(token)} characters)"
 
 
 def left_alone(found: Reversible | None) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ import pytest
 
 from backend.core.errors import InvalidInput
 from backend.integrations.datahub.schemas import Dataset, Field
-from backend.tokenization import detection, masking, patterns
+from backend.tokenization import detection, patterns
+from backend.tokenization.engines import columns
 from backend.tokenization.patterns import Guess, Patterns, guess
 from backend.tokenization.tokens import Scheme
 
@@ -384,10 +385,10 @@ class TestMasking:
         ],
     )
     def test_shows_the_kind_and_not_the_value(self, value: str, masked: str) -> None:
-        assert masking.mask_value(value) == masked
+        assert columns.mask_value(value) == masked
 
     def test_long_values_are_cut(self) -> None:
-        assert len(masking.mask_value("y" * 1000)) == 33
+        assert len(columns.mask_value("y" * 1000)) == 33
 
     def test_a_reversible_token_says_only_how_long_it_is(self) -> None:
-        assert "YW5u" not in masking.mask_token("tok_YW5uYQ==_poc", Scheme.BASE64)
+        assert "YW5u" not in columns.mask_token("tok_YW5uYQ==_poc", Scheme.BASE64)
