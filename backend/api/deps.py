@@ -9,7 +9,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from backend.api.callers import caller_of
 from backend.core import reasons
@@ -90,6 +90,12 @@ def _no_number(value: object) -> object:
     if isinstance(value, str) and value.replace(".", "").lstrip("+-").isdigit():
         raise ValueError("write an ISO date or time, for example 2026-08-01T14:30:00Z")
     return value
+
+
+class RequestBody(BaseModel):
+    """What a request brings; a key that it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 #: For moments: pydantic takes a number for seconds since 1970, so that 2026 was half past midnight.

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from backend.accounts import api_tokens, deployment, lifecycle, service
 from backend.accounts.schemas import AccountPage, AccountView, ApiTokenPage, IdentityView
-from backend.api.deps import Caller, Reader, Writer
+from backend.api.deps import Caller, Reader, RequestBody, Writer
 from backend.core import access, forwarded
 from backend.core.access import Permission
 from backend.core.forwarded import RequestView
@@ -19,10 +19,8 @@ router = APIRouter(tags=["accounts"])
 Number = Annotated[int, Path(ge=1, le=2**53)]
 
 
-class Version(BaseModel):
+class Version(RequestBody):
     """version: the account's, as it was last read; another one is answered 409."""
-
-    model_config = ConfigDict(extra="forbid")
 
     version: int = Field(ge=1, le=2**31 - 1)
 

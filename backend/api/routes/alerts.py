@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict
 
-from backend.api.deps import Caller, Reader, Writer
+from backend.api.deps import Caller, Reader, RequestBody, Writer
 from backend.core import role_words
 from backend.core.access import Permission, Role
 from backend.notifications import seen_alerts
@@ -14,9 +14,7 @@ from backend.notifications.schemas import AlertList, AlertView
 router = APIRouter()
 
 
-class Seen(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Seen(RequestBody):
     seen: bool
 
 

@@ -4,22 +4,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StrictBool
+from pydantic import AwareDatetime, BaseModel, StrictBool
 
 from backend.accounts import audit_log
 from backend.accounts.audit_log import AuditFilter
 from backend.accounts.schemas import AuditPage, AuditRow
-from backend.api.deps import AsText, Caller, Reader, Writer
+from backend.api.deps import AsText, Caller, Reader, RequestBody, Writer
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Text = Annotated[str, Query(max_length=500)]
 
 
-class Verify(BaseModel):
+class Verify(RequestBody):
     """full: every row, not from where a long log was last whole. against: a digest."""
-
-    model_config = ConfigDict(extra="forbid")
 
     full: StrictBool = False
     against: dict[str, Any] | None = None

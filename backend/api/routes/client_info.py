@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from backend.api.deps import Caller, Reader, Writer
+from backend.api.deps import Caller, Reader, RequestBody, Writer
 from backend.api.routes.environments import Name
 from backend.connections import client_info, client_info_admin
 from backend.connections.client_info_admin import EDITABLE
@@ -43,10 +43,8 @@ class ClientInfosOut(BaseModel):
 _LINE = r"^[^\x00-\x1f]*$"
 
 
-class ClientInfoIn(BaseModel):
+class ClientInfoIn(RequestBody):
     """What is null or left out stays; "" clears it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     client_id: Annotated[str, Field(max_length=EDITABLE["client_id"], pattern=_LINE)] | None = None
     server_id: Annotated[str, Field(max_length=EDITABLE["server_id"], pattern=_LINE)] | None = None

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import REASON, Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, Reader, RequestBody, State, Writer
 from backend.api.routes.environments import Name
 from backend.connections import (
     checklist,
@@ -21,6 +21,7 @@ from backend.connections.schemas import ConnectionView, TestResult
 from backend.core import clock
 from backend.core.database import Database
 from backend.core.errors import FieldInvalid
+from backend.core.views import of_row
 
 router = APIRouter(tags=["connections"])
 Kind = Annotated[str, Path(min_length=1, max_length=40, description="A kind of connection.")]
@@ -47,19 +48,17 @@ class TestsOut(BaseModel):
     results: list[TestOut]
 
 
-class DraftIn(BaseModel):
+class DraftIn(RequestBody):
     """settings: the named ones change, "" clears one. secrets: a blank one keeps what is stored."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    settings: dict[str, Annotated[str, Field(max_length=4000)]] = {}
-    secrets: dict[str, Annotated[str, Field(max_length=64_000)]] = {}
+    settings: dict[str, Annotated[str, Field(max_length=4000)]] = Field(default_factory=dict)
+    secrets: dict[str, Annotated[str, Field(max_length=64_000)]] = Field(default_factory=dict)
 
 
 class ConnectionIn(DraftIn):
     """version: the one that was seen (0: not configured); null: whatever is stored."""
 
-    clear_secrets: list[str] = []
+    clear_secrets: list[str] = Field(default_factory=list)
     version: Annotated[int, Field(ge=0, lt=2**31)] | None = None
 
 
@@ -180,15 +179,12 @@ def _located(kind: str) -> Iterator[None]:
 
 
 def _connection(view: ConnectionView) -> ConnectionOut:
-    return ConnectionOut(
-        environment=view.environment,
-        kind=view.kind,
-        configured=view.configured,
+    return of_row(
+        ConnectionOut,
+        view,
         settings=dict(view.settings),
         secrets_set=[item.field for item in view.secrets if item.is_set],
-        version=view.version,
         updated_at=clock.iso(view.updated_at),
-        updated_by=view.updated_by,
     )
 
 

@@ -3,14 +3,15 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from backend.api import errors
-from backend.api.deps import REASON, Caller, Reader, State, Writer
+from backend.api.deps import REASON, Caller, Reader, RequestBody, State, Writer
 from backend.connections import environments
 from backend.connections.schemas import EnvironmentView
 from backend.core import clock
 from backend.core.trust import MAX_PEM
+from backend.core.views import of_row
 from backend.sandbox import control
 
 router = APIRouter(tags=["connections"])
@@ -27,29 +28,23 @@ class EnvironmentOut(BaseModel):
     updated_at: str | None
 
 
-class TrustIn(BaseModel):
+class TrustIn(RequestBody):
     """ca: PEM of authorities instead of those given before, "" for none. What is null stays."""
-
-    model_config = ConfigDict(extra="forbid")
 
     ca: Annotated[str, Field(max_length=MAX_PEM)] | None = None
     verify_tls: bool | None = None
 
 
-class EnvironmentIn(BaseModel):
+class EnvironmentIn(RequestBody):
     """production: dangerous actions ask for more. The first environment becomes the default."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=environments.MAX_NAME)]
     production: bool = False
     default: bool = False
 
 
-class EnvironmentPatch(BaseModel):
+class EnvironmentPatch(RequestBody):
     """What is null stays. default: another one can be made the default, none cannot."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=environments.MAX_NAME)] | None = None
     production: bool | None = None
@@ -124,11 +119,9 @@ def set_trust(name: Name, body: TrustIn, session: Writer, caller: Caller) -> Env
 
 
 def _environment(item: EnvironmentView) -> EnvironmentOut:
-    return EnvironmentOut(
-        name=item.name,
-        is_default=item.is_default,
-        is_sandbox=item.is_sandbox,
-        is_production=item.is_production,
+    return of_row(
+        EnvironmentOut,
+        item,
         verify_tls=item.trust.verify,
         authorities=list(item.authorities),
         updated_at=clock.iso(item.updated_at),

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.api import errors
-from backend.api.deps import REASON, Caller, EnvironmentName, Reader, State, Writer
+from backend.api.deps import REASON, Caller, EnvironmentName, Reader, RequestBody, State, Writer
 from backend.core.log import get_logger, mask_text, new_reference
 from backend.ingestion import data_jobs, datasets, executions, runs, service, tracker
 from backend.ingestion.answers import (
@@ -121,10 +121,8 @@ def list_datasets(
     return page.document()
 
 
-class Favourite(BaseModel):
+class Favourite(RequestBody):
     """Whether the dataset stands first in the caller's own list."""
-
-    model_config = ConfigDict(extra="forbid")
 
     datasetUrn: str = Field(max_length=512)
     favourite: bool

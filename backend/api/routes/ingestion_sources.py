@@ -6,45 +6,39 @@ What runs is a job: /api/jobs/{job_id}.
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from backend.api import errors
-from backend.api.deps import REASON, Caller, EnvironmentName, Reader, State, Writer
+from backend.api.deps import REASON, Caller, EnvironmentName, Reader, RequestBody, State, Writer
 from backend.ingestion import managed, recipes, schedules
 from backend.ingestion.answers import RecipeList, ScheduleAnswer, ScheduleList, SourceList
 
 router = APIRouter(prefix="/ingestion", tags=["ingestion"])
 
 
-class RecipeRun(BaseModel):
+class RecipeRun(RequestBody):
     """values: the variables that no connection fills, secrets too; those are kept sealed."""
 
-    model_config = ConfigDict(extra="forbid")
-
     environment: str | None = Field(default=None, max_length=80)
-    values: dict[str, str] = {}
+    values: dict[str, str] = Field(default_factory=dict)
 
 
-class SourceRun(BaseModel):
+class SourceRun(RequestBody):
     """What of DataHub's sources to run."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sourceUrn: str = Field(max_length=500)
     environment: str | None = Field(default=None, max_length=80)
 
 
-class Schedule(BaseModel):
+class Schedule(RequestBody):
     """What starts by itself, when (cron of five fields, UTC), and the values of a recipe."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Literal["recipe", "source"]
     name: str = Field(max_length=500)
     cron: str = Field(max_length=100)
     title: str = Field(default="", max_length=300)
     environment: str | None = Field(default=None, max_length=80)
-    values: dict[str, str] = {}
+    values: dict[str, str] = Field(default_factory=dict)
 
 
 class Queued(BaseModel):

@@ -3,10 +3,10 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from backend.api import errors
-from backend.api.deps import REASON, Caller, Reader, Writer
+from backend.api.deps import REASON, Caller, Reader, RequestBody, Writer
 from backend.mounts import targets
 from backend.mounts.schemas import TargetView
 
@@ -16,10 +16,8 @@ Environment = Annotated[str | None, Query(max_length=80, description="Default: t
 TargetId = Annotated[str, Path(min_length=1, max_length=255)]
 
 
-class TemplateIn(BaseModel):
+class TemplateIn(RequestBody):
     """secret_ref: write-only; "" keeps the stored one. filesystem_export: of an nfs target."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: Literal["s3", "nfs"]
     mount_path: Annotated[str, Field(max_length=targets.MOST["mount_path"])]

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from backend.api import errors
-from backend.api.deps import REASON, AsText, Caller, NotGiven, Reader, State
+from backend.api.deps import REASON, AsText, Caller, NotGiven, Reader, RequestBody, State
 from backend.core.log import mask_text, new_reference
 from backend.mounts import actions, explorer, orphans, places, verification
 from backend.mounts import release as releases
@@ -273,10 +273,8 @@ def plan_verification(
     return verification.plan(session, caller, environment=environment, host=host)
 
 
-class VerificationOf(BaseModel):
+class VerificationOf(RequestBody):
     """digest: the plan's. keystone_token: where targets are of type s3 and the portal has none."""
-
-    model_config = ConfigDict(extra="forbid")
 
     digest: Annotated[str, Field(max_length=64)]
     keystone_token: Annotated[str, Field(max_length=16_000)] = ""
@@ -303,10 +301,8 @@ def verify_host(
     return Queued(job_id=job_id)
 
 
-class ReleaseOf(BaseModel):
+class ReleaseOf(RequestBody):
     """digest: the plan's."""
-
-    model_config = ConfigDict(extra="forbid")
 
     digest: Annotated[str, Field(max_length=64)]
 

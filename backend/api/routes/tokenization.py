@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from backend.api import errors
-from backend.api.deps import REASON, Caller, EnvironmentName, Reader, State, Writer
+from backend.api.deps import REASON, Caller, EnvironmentName, Reader, RequestBody, State, Writer
 from backend.core.access import Actor
 from backend.core.database import Database
 from backend.core.errors import NotFound
@@ -37,14 +37,12 @@ DatasetUrn = Annotated[str, Query(max_length=512)]
 Column = Annotated[str, Field(min_length=1, max_length=detection.MAX_NAME)]
 
 
-class RunRequest(BaseModel):
+class RunRequest(RequestBody):
     """dataset: a DataHub URN. columns: without them, what DataHub's tags speak for; an empty list
     is refused, because whoever sends it hardly means every tagged column. schemes: another keyed
     scheme (hmac-sha256, hmac-sha256-144, hmac-sha256-96) by column. method: in-place; rewrite: the
     whole table anew while readers wait; or re-key: tokens of scheme base64, too. cleanUp:
     VACUUM, ANALYZE and REFRESH afterwards."""
-
-    model_config = ConfigDict(extra="forbid")
 
     dataset: str
     columns: list[Column] | None = Field(
@@ -65,20 +63,16 @@ class NewRun(RunRequest):
     wait: float = Field(default=0.0, ge=0, le=WAIT_SECONDS)
 
 
-class Repair(BaseModel):
+class Repair(RequestBody):
     """A difference as the newest comparison names it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     dataset: str = Field(max_length=512)
     finding: str = Field(max_length=100)
     environment: str | None = Field(default=None, max_length=80)
 
 
-class CopiesRequest(BaseModel):
+class CopiesRequest(RequestBody):
     """columns: without them, those that runs have tokenized, else the tagged ones."""
-
-    model_config = ConfigDict(extra="forbid")
 
     dataset: str = Field(max_length=512)
     columns: list[Column] | None = Field(
