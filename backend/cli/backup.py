@@ -40,7 +40,7 @@ Done = Annotated[
 
 def backup(file: Target, keys: KeysTarget = None, as_json: Json = False) -> None:
     """Write the whole state to FILE while the portal runs; without --keys no key is in it."""
-    made = service.make(cli.database(), cli.actor(), target=file, keys=keys)
+    made = cli.call(service.make, target=file, keys=keys)
     manifest = made.manifest
     lines = [
         f"{made.path}: {made.size_bytes:,} bytes, {manifest.audit_events:,} audit events, "

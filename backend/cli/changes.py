@@ -70,7 +70,7 @@ def _shown(change_id: int, now: bool) -> tuple[dict[str, Any], list[str]]:
     document: dict[str, Any] = view.model_dump(mode="json")
     lines = _lines(view)
     if now:
-        found = service.would_do(cli.database(), cli.actor(), change_id=change_id)
+        found = cli.call(service.would_do, change_id=change_id)
         document["now"] = found.model_dump(mode="json")
         moved = found.error or f"moved since: {', '.join(found.moved)}"
         lines.append("Now: " + ("it would still do the same." if found.same else moved))

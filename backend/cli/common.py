@@ -170,6 +170,13 @@ def write(
         return service(session, who, *args, **kwargs)
 
 
+def call(
+    service: Callable[Concatenate[Database, Actor, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """The same for one with units of work of its own, between which it asks outside systems."""
+    return service(database(), actor(), *args, **kwargs)
+
+
 def emit(document: Any, as_json: bool, text: str | None = None) -> None:
     """Print the JSON document, or the text for a person."""
     if as_json:

@@ -137,7 +137,7 @@ def remove(name: Name, yes: Yes = False) -> None:
     typed = name
     if not yes and sys.stdin.isatty():
         typed = typer.prompt(f"This deletes '{seen.name}' and all it holds. Type its name again")
-    control.remove(common.database(), common.actor(), name=name, confirm_name=typed)
+    common.call(control.remove, name=name, confirm_name=typed)
     lost = " There is no default environment now: choose one." if seen.is_default else ""
     emit(None, False, f"Removed environment '{seen.name}'.{lost}")
 

@@ -43,12 +43,8 @@ def resolve(
     from backend.ingestion import resolve as resolving
     from backend.ingestion.errors import NoMapping
 
-    found = resolving.resolve(
-        cli.database(),
-        cli.actor(),
-        dataset_urn=dataset_urn,
-        job_urn=job_urn,
-        environment=environment,
+    found = cli.call(
+        resolving.resolve, dataset_urn=dataset_urn, job_urn=job_urn, environment=environment
     )
     document = found.document()
     if found.answer is None:
@@ -90,7 +86,7 @@ def run(
         expected_target=expect_target,
     )
     try:
-        view = runs.start(cli.database(), cli.actor(), request)
+        view = cli.call(runs.start, request)
     except (StartFailed, AlreadyRunning, KeyReused) as exc:
         word = exc.run.status if isinstance(exc, StartFailed) else "failed"
         cli.emit(_document(exc.run, word) | cli.refusal(exc), json)
@@ -103,7 +99,7 @@ def run(
     deadline = time.monotonic() + wait
     while not view.settled and view.status != "failed" and time.monotonic() < deadline:
         time.sleep(1)
-        view = tracker.watch(cli.database(), cli.actor(), run_id=view.run_id)
+        view = cli.call(tracker.watch, run_id=view.run_id)
     document = _document(view, "failed" if view.status == "failed" else "started")
     cli.emit(document, json, f"{view.run_id}: {view.status}. {view.detail}")
     if view.status == "failed":
@@ -119,9 +115,7 @@ def jobs(
     """The data jobs that write a dataset, the one of its latest run first; for --job-urn."""
     from backend.ingestion import data_jobs
 
-    found = data_jobs.list_jobs(
-        cli.database(), cli.actor(), dataset_urn=dataset_urn, environment=environment
-    )
+    found = cli.call(data_jobs.list_jobs, dataset_urn=dataset_urn, environment=environment)
     rows: list[list[Any]] = [
         [job.name, job.flow, job.last_status or "no run", job.last_at, job.urn]
         for job in found.items
@@ -136,7 +130,7 @@ def status(run_id: RunId, json: cli.Json = False) -> None:
     """How a run stands, asked of AWS now."""
     from backend.ingestion import tracker
 
-    view = tracker.watch(cli.database(), cli.actor(), run_id=run_id)
+    view = cli.call(tracker.watch, run_id=run_id)
     text = "\n".join([f"{view.run_id}: {view.status}. {view.detail}", *view.log_tail[-20:]])
     cli.emit(view.document(), json, text)
 
@@ -187,11 +181,11 @@ def show(run_id: RunId, json: cli.Json = False) -> None:
     """A run with its steps, or with its tries, time and memory, asked of AWS now."""
     from backend.ingestion import executions, tracker
 
-    view = tracker.watch(cli.database(), cli.actor(), run_id=run_id)
+    view = cli.call(tracker.watch, run_id=run_id)
     document: dict[str, Any] = dict(view.document())
     lines = [f"{view.run_id}: {view.status}. {view.detail}"]
     if view.machine_type == "STANDARD" and view.execution_arn:
-        found = executions.history(cli.database(), cli.actor(), run_id=run_id)
+        found = cli.call(executions.history, run_id=run_id)
         document |= executions.document(found)
         rows: list[list[Any]] = [
             [place, s.state, s.kind, s.status, s.started_at, s.finished_at, s.error]
@@ -210,7 +204,7 @@ def stop(run_id: RunId, json: cli.Json = False) -> None:
     """Ask a STANDARD execution to stop."""
     from backend.ingestion import service
 
-    view = service.stop(cli.database(), cli.actor(), run_id=run_id)
+    view = cli.call(service.stop, run_id=run_id)
     cli.emit(view.document(), json, f"{view.run_id}: {view.status}. {view.detail}")
 
 
@@ -220,7 +214,7 @@ def redrive(run_id: RunId, json: cli.Json = False) -> None:
     """Let a failed STANDARD execution go on from the step that failed."""
     from backend.ingestion import executions
 
-    view = executions.redrive(cli.database(), cli.actor(), run_id=run_id)
+    view = cli.call(executions.redrive, run_id=run_id)
     cli.emit(view.document(), json, f"{view.run_id}: {view.status}. {view.detail}")
 
 
@@ -309,9 +303,7 @@ def check_mapping(environment: Environment = None, json: cli.Json = False) -> No
     """Ask AWS whether every mapped target exists; shadowed and dead rules are listed, too."""
     from backend.ingestion import checks, mapping
 
-    counts: dict[str, Any] = dict(
-        checks.check_targets(cli.database(), cli.actor(), environment=environment)
-    )
+    counts: dict[str, Any] = dict(cli.call(checks.check_targets, environment=environment))
     view = cli.read(mapping.view, environment=environment, limit=mapping.MAX_LISTED)
     wrong = [rule for rule in view.rules if rule.problem or rule.remark]
     counts["rules"] = [
@@ -332,9 +324,8 @@ def _links(mode: str, dataset_urn: list[str] | None, environment: str | None, js
     from backend.ingestion import links
 
     bar = cli.Progress()
-    report = links.apply(
-        cli.database(),
-        cli.actor(),
+    report = cli.call(
+        links.apply,
         mode=links.check_mode(mode),
         environment=environment,
         dataset_urns=dataset_urn or (),

@@ -64,7 +64,7 @@ def list_sources(
     """DataHub's sources with their schedule and last run."""
     from backend.ingestion import managed
 
-    page = managed.list_sources(cli.database(), cli.actor(), environment=environment, start=start)
+    page = cli.call(managed.list_sources, environment=environment, start=start)
     rows: list[list[Any]] = [
         [s.name, s.type, s.schedule or "none", s.last_status or "never run", s.urn]
         for s in page.items
@@ -84,9 +84,7 @@ def run_source(
     """Have DataHub run a source, and follow it to its end."""
     from backend.ingestion import managed
 
-    job_id = managed.run_source(
-        cli.database(), cli.actor(), source_urn=urn, environment=environment
-    )
+    job_id = cli.call(managed.run_source, source_urn=urn, environment=environment)
     _follow(job_id, json)
 
 

@@ -69,9 +69,8 @@ def verify_host(
     keystone_token = cli.text_of(token).strip() if token else ""
     bar = cli.Progress()
     try:
-        done = service.run(
-            cli.database(),
-            cli.actor(),
+        done = cli.call(
+            service.run,
             environment=environment,
             host=host,
             digest=plan.digest,
@@ -98,9 +97,7 @@ def release(
 
     plan = cli.read(service.plan, environment=environment, host=host)
     if yes:
-        done = service.run(
-            cli.database(), cli.actor(), environment=environment, host=host, digest=plan.digest
-        )
+        done = cli.call(service.run, environment=environment, host=host, digest=plan.digest)
         cli.emit(done, json, service.sentence(done))
         return
     many = counted(len(plan.entries), "entry says", "entries say")

@@ -208,9 +208,8 @@ def verify(
     """Ask the DMS server whether an entry is true; the host is set right if it is not."""
     from backend.mounts import actions
 
-    response = actions.verify(
-        cli.database(),
-        cli.actor(),
+    response = cli.call(
+        actions.verify,
         environment=environment,
         job=job,
         target=target,
@@ -234,9 +233,7 @@ def delete(
     """Soft-delete the job's entries of the target; refused while one is mounted."""
     from backend.mounts import actions
 
-    count = actions.delete(
-        cli.database(), cli.actor(), environment=environment, job=job, target=target
-    )
+    count = cli.call(actions.delete, environment=environment, job=job, target=target)
     cli.emit(
         {"deleted": count}, json, f"{counted(count, 'entry is', 'entries are')} marked deleted."
     )
@@ -274,7 +271,7 @@ def scan(environment: Environment = None, json: cli.Json = False) -> None:
     """Look for orphans now and keep the result for the Overview."""
     from backend.mounts import orphans
 
-    watch = orphans.scan(cli.database(), cli.actor(), environment=environment)
+    watch = cli.call(orphans.scan, environment=environment)
     many = counted(watch.active, "active mount")
     text = f"{many}, {watch.orphans} of them with evidence against them. {watch.problem}".strip()
     cli.emit(watch, json, text)
@@ -326,13 +323,8 @@ def _operate(kind: Any, environment: str | None, *, file: str, **arguments: Any)
 
     try:
         request = _read(file) if file else None
-        response = actions.run(
-            cli.database(),
-            cli.actor(),
-            environment=environment,
-            kind=kind,
-            request=request,
-            **arguments,
+        response = cli.call(
+            actions.run, environment=environment, kind=kind, request=request, **arguments
         )
     except ClientError as exc:
         response = exc.response

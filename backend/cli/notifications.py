@@ -75,7 +75,7 @@ def add(
 @app.command("test")
 def send_test(name: Name, account: Account = "", json: Json = False) -> None:
     """Send a test message now."""
-    channels.send_test(cli.database(), cli.actor(), name=name, **_of(account))
+    cli.call(channels.send_test, name=name, **_of(account))
     emit({"channel": name, "status": "sent"}, json, f"Channel {name} took the test message.")
 
 

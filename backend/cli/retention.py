@@ -20,7 +20,7 @@ def retention(dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> 
         return
     due = sum(rule.due for rule in found.items)
     cli.confirm(f"Remove {due:,} rows now? `retention --dry-run` lists them by table.", yes=yes)
-    removed = service.run(cli.database(), cli.actor())
+    removed = cli.call(service.run)
     said = [f"{table}: {count:,} rows left." for table, count in removed.items()]
     cli.emit(RetentionRun(removed=removed), json, "\n".join(said) or "No row is old enough.")
 

@@ -123,7 +123,7 @@ def _doctor_token(file: str, provider: str, json: Json) -> None:
 def _doctor_through(url: str, json: Json) -> None:
     from backend.accounts import deployment
 
-    found = deployment.prove(common.database(), common.actor(), url=url)
+    found = common.call(deployment.prove, url=url)
     hidden = {"warnings", "checks"}
     lines = [f"{name} = {value}" for name, value in found.model_dump(exclude=hidden).items()]
     for check in found.checks:

@@ -5,22 +5,7 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.common import (
-    Failed,
-    Json,
-    actor,
-    add_metrics,
-    database,
-    emit,
-    may_wait,
-    new_app,
-    read,
-    refusal,
-    say,
-    table,
-    unit_read,
-    write,
-)
+from backend.cli import common as cli
 from backend.core.errors import PortalError
 from backend.jobs import service as jobs
 from backend.tokenization import (
@@ -44,7 +29,7 @@ from backend.tokenization.schemas import (
     refused_document,
 )
 
-app = new_app("Find columns with personal data, preview and run tokenizations.")
+app = cli.new_app("Find columns with personal data, preview and run tokenizations.")
 
 RunId = Annotated[int, typer.Argument(metavar="RUN", help="The number of the run.")]
 Columns = Annotated[
@@ -82,11 +67,11 @@ def list_command(
     text: Annotated[str, typer.Option("--text", help="Part of a table's or column's name.")] = "",
     limit: Annotated[int, typer.Option(help="Rows.", min=1, max=worklist.MAX_PAGE)] = 50,
     cursor: Annotated[int, typer.Option(help="next_cursor of the page before.", min=0)] = 0,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """List the datasets by what they need: tagged, waiting, running, drifted, failed, done."""
-    tagged = worklist.tagged(database(), actor(), environment=environment or None)
-    found = read(
+    tagged = cli.call(worklist.tagged, environment=environment or None)
+    found = cli.read(
         worklist.work_list,
         environment=environment or None,
         tagged=tagged,
@@ -99,9 +84,9 @@ def list_command(
         [each.status, each.table, ", ".join(each.columns), _count(each.rows_plain), each.reason]
         for each in found.items
     ]
-    shown = table(["Status", "Table", "Columns", "Plain rows", "Reason"], rows)
+    shown = cli.table(["Status", "Table", "Columns", "Plain rows", "Reason"], rows)
     more = "" if found.next_cursor is None else f"\nmore: --cursor {found.next_cursor}"
-    emit(
+    cli.emit(
         found.model_dump(mode="json"),
         json,
         shown + more + (f"\n{found.note}" if found.note else ""),
@@ -109,12 +94,12 @@ def list_command(
 
 
 @app.command("tables")
-def tables_command(environment: Environment = "", json: Json = False) -> None:
+def tables_command(environment: Environment = "", json: cli.Json = False) -> None:
     """List the tables of the environment's PostgreSQL and MySQL connections, with their URNs."""
-    found = worklist.tables(database(), actor(), environment=environment or None)
+    found = cli.call(worklist.tables, environment=environment or None)
     rows = [[each.dataset, _count(each.rows)] for each in found.items]
-    text = table(["Dataset", "Rows (estimated)"], rows)
-    emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
+    text = cli.table(["Dataset", "Rows (estimated)"], rows)
+    cli.emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
 
 
 @app.command("preview")
@@ -124,25 +109,24 @@ def preview_command(
     scheme: Schemes = None,
     method: Method = "in-place",
     environment: Environment = "",
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Show what a run would do; change nothing. Exit status 1 when something blocks it."""
-    found = preview.preview(
-        database(),
-        actor(),
+    found = cli.call(
+        preview.preview,
         dataset=dataset,
         columns=_names(columns),
         environment=environment or None,
         schemes=_schemes(scheme),
         method=method,
     )
-    emit(found.document(), json, _preview_text(found))
+    cli.emit(found.document(), json, _preview_text(found))
     if found.report.all_blockers:
-        raise Failed("A run is blocked: " + "; ".join(found.report.all_blockers))
+        raise cli.Failed("A run is blocked: " + "; ".join(found.report.all_blockers))
 
 
 @app.command("run")
-@may_wait
+@cli.may_wait
 def run_command(
     dataset: Dataset,
     columns: Columns = None,
@@ -152,14 +136,13 @@ def run_command(
     clean_up: Annotated[
         bool, typer.Option("--clean-up", help="VACUUM, ANALYZE and REFRESH afterwards, checked.")
     ] = False,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Tokenize now, in this process, and write the outcome into DataHub."""
     named, schemes = _names(columns), _schemes(scheme)
     try:
-        view = service.start(
-            database(),
-            actor(),
+        view = cli.call(
+            service.start,
             dataset=dataset,
             columns=named,
             environment=environment or None,
@@ -169,75 +152,76 @@ def run_command(
             clean_up=clean_up,
         )
     except PortalError as exc:
-        emit({**refused_document(dataset, named or (), exc.message), **refusal(exc)}, json)
+        cli.emit({**refused_document(dataset, named or (), exc.message), **cli.refusal(exc)}, json)
         raise
-    view = inline.complete(database(), view)
-    emit(view.document(), json, _run_text(view))
+    view = inline.complete(cli.database(), view)
+    cli.emit(view.document(), json, _run_text(view))
     if view.clean_up in (CleanUpState.LEFT, CleanUpState.FAILED):
-        raise Failed(f"Run {view.id} {view.state.value}, cleaned up: {view.clean_up_details}")
+        raise cli.Failed(f"Run {view.id} {view.state.value}, cleaned up: {view.clean_up_details}")
     if view.state not in (RunState.SUCCEEDED, RunState.SKIPPED):
-        raise Failed(f"Run {view.id} {view.state.value}: {view.details}")
+        raise cli.Failed(f"Run {view.id} {view.state.value}: {view.details}")
 
 
 @app.command("clean-up")
-def clean_up_command(run_id: RunId, json: Json = False) -> None:
+def clean_up_command(run_id: RunId, json: cli.Json = False) -> None:
     """VACUUM, ANALYZE and REFRESH after a run, and check it. Exit status 1 when something stays."""
-    write(cleaning.start, run_id=run_id)
-    view = cleaning.attempt(database(), actor(), run_id)
-    emit(view.document(), json, view.clean_up_details)
+    cli.write(cleaning.start, run_id=run_id)
+    view = cli.call(cleaning.attempt, run_id)
+    cli.emit(view.document(), json, view.clean_up_details)
     if view.clean_up is not CleanUpState.SUCCEEDED:
-        raise Failed(view.clean_up_details)
+        raise cli.Failed(view.clean_up_details)
 
 
 @app.command("write-back")
-def write_back_command(run_id: RunId, json: Json = False) -> None:
+def write_back_command(run_id: RunId, json: cli.Json = False) -> None:
     """Write an ended run's outcome into DataHub (again)."""
-    write(service.retry_write_back, run_id=run_id)
-    view = write_back.attempt(database(), run_id)
-    emit(view.document(), json, view.write_back_details or "DataHub has the outcome.")
+    cli.write(service.retry_write_back, run_id=run_id)
+    view = write_back.attempt(cli.database(), run_id)
+    cli.emit(view.document(), json, view.write_back_details or "DataHub has the outcome.")
     if view.write_back.value != "succeeded":
-        raise Failed(view.write_back_details)
+        raise cli.Failed(view.write_back_details)
 
 
 @app.command("compare")
-@may_wait
+@cli.may_wait
 def compare_command(
     environment: Environment = "",
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what a run or another write-back mends.")
     ] = False,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Compare DataHub's tags with the tables. Exit status 1 while they disagree."""
     found = _compare(environment or None)
     if repair:
         for each in found.open:
             if each["repair"] != check.BY_HAND:
-                view = comparison.repair(
-                    database(),
-                    actor(),
+                view = cli.call(
+                    comparison.repair,
                     dataset=each["dataset"],
                     finding=each["finding"],
                     environment=environment or None,
                     trigger=Trigger.CLI,
                 )
-                inline.complete(database(), view)
+                inline.complete(cli.database(), view)
                 if each["repair"] == check.WRITE_AGAIN:
-                    write_back.attempt(database(), view.id)
+                    write_back.attempt(cli.database(), view.id)
         found = _compare(environment or None)
     lines = [f"{each['dataset']}: {each['finding']}. {each['detail']}" for each in found.open]
     lines = lines or ["DataHub and the tables agree."]
-    emit(found.document(), json, "\n".join([*lines, *filter(None, [found.rest])]))
+    cli.emit(found.document(), json, "\n".join([*lines, *filter(None, [found.rest])]))
     if found.open:
-        raise Failed(f"DataHub and the tables disagree in {len(found.open) + found.more} places.")
+        raise cli.Failed(
+            f"DataHub and the tables disagree in {len(found.open) + found.more} places."
+        )
 
 
 def _compare(environment: str | None) -> comparison.Comparison:
-    job_id = write(comparison.start, environment=environment)
-    inline.do(database(), job_id)
-    found = read(comparison.latest, environment=environment)
+    job_id = cli.write(comparison.start, environment=environment)
+    inline.do(cli.database(), job_id)
+    found = cli.read(comparison.latest, environment=environment)
     if found is None or found.result is None:
-        raise Failed(f"The comparison (job {job_id}) did not end; see the jobs page.")
+        raise cli.Failed(f"The comparison (job {job_id}) did not end; see the jobs page.")
     return found
 
 
@@ -249,7 +233,7 @@ def copies_command(
     preview_all: Annotated[
         bool, typer.Option("--preview", help="Preview each table with a copy; change nothing.")
     ] = False,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """List where else the values live, as DataHub knows it: copies that no run has tokenized."""
     wanted: copies.Asked = {
@@ -260,10 +244,10 @@ def copies_command(
     if preview_all:
         _copy_previews(wanted, json)
         return
-    found = copies.find(database(), actor(), **wanted)
+    found = cli.call(copies.find, **wanted)
     rows = [[each.table, each.column, each.reason, each.problem] for each in found.items]
-    text = table(["Table", "Column", "Why", "No preview because"], rows)
-    emit(
+    text = cli.table(["Table", "Column", "Why", "No preview because"], rows)
+    cli.emit(
         found.model_dump(mode="json"),
         json,
         "\n".join(filter(None, (text, f"tokenized already: {found.tokenized}", found.note))),
@@ -271,15 +255,15 @@ def copies_command(
 
 
 def _copy_previews(wanted: copies.Asked, json: bool) -> None:
-    job_id = write(copies.queue_previews, **wanted)
-    inline.do(database(), job_id)
-    with unit_read() as (reading, who):
+    job_id = cli.write(copies.queue_previews, **wanted)
+    inline.do(cli.database(), job_id)
+    with cli.unit_read() as (reading, who):
         ended = jobs.get(reading, who, job_id=job_id)
         found = copies.previews(
             reading, who, dataset=wanted["dataset"], environment=wanted["environment"]
         )
     if ended.error:
-        raise Failed(ended.error)
+        raise cli.Failed(ended.error)
     rows = [
         [
             each.table,
@@ -289,8 +273,8 @@ def _copy_previews(wanted: copies.Asked, json: bool) -> None:
         ]
         for each in found.items
     ]
-    text = table(["Table", "Columns", "Rows to update", "Blockers"], rows)
-    emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
+    text = cli.table(["Table", "Columns", "Rows to update", "Blockers"], rows)
+    cli.emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
 
 
 @app.command("watch")
@@ -303,23 +287,21 @@ def watch_command(
     said: list[str] = []
     while True:
         problems: list[str] = []
-        answers = watch.poll(
-            database(), actor(), environment=environment or None, trouble=problems.append
-        )
+        answers = cli.call(watch.poll, environment=environment or None, trouble=problems.append)
         for answer in answers:
             if answer.run is None:
                 typer.echo(f"{answer.dataset}: not started: {answer.note}", err=True)
                 continue
-            view = inline.complete(database(), answer.run)
-            say(f"{answer.dataset}: run {view.id} {view.state.value}. {view.details}")
+            view = inline.complete(cli.database(), answer.run)
+            cli.say(f"{answer.dataset}: run {view.id} {view.state.value}. {view.details}")
         if once and problems:
-            raise Failed(" ".join(problems))
+            raise cli.Failed(" ".join(problems))
         if once:
             return
         if problems != said:  # an outage of an hour is one line, not a line per look
             typer.echo("\n".join(problems or ["DataHub can be asked again."]), err=True)
             said = problems
-        add_metrics()
+        cli.add_metrics()
         time.sleep(interval)
 
 
@@ -350,7 +332,7 @@ def _preview_text(found: Preview) -> str:
         f"{found.table} in {found.environment}, scheme {found.scheme}",
         _rows_line(report.rows_total, report.rows_to_update),
         "",
-        table(
+        cli.table(
             ["Column", "Type", "Run", "Rows", "Reason"],
             [
                 [

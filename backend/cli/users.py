@@ -9,22 +9,7 @@ from typing import Annotated
 import typer
 
 from backend.changes import policy
-from backend.cli.common import (
-    Failed,
-    Json,
-    Yes,
-    actor,
-    confirm,
-    database,
-    emit,
-    may_wait,
-    new_app,
-    read,
-    table,
-    unit_read,
-    unit_write,
-    write,
-)
+from backend.cli import common as cli
 from backend.cli.terminal import Progress
 from backend.core.errors import PortalError
 from backend.core.words import COMMAND, counted
@@ -34,7 +19,9 @@ from backend.user_sync.fields import ATTRIBUTES, DISPLAY_NAME, DOMAINS, TEXTS
 from backend.user_sync.schemas import DomainRef, PlanView, RowFilter, RowView, RunView
 from backend.user_sync.validation import side_by_side
 
-app = new_app("Compare the directory's users with OpenMetadata's, apply the changes, revert them.")
+app = cli.new_app(
+    "Compare the directory's users with OpenMetadata's, apply the changes, revert them."
+)
 
 SHOWN = 40
 NAME_SHOWN = 80
@@ -51,13 +38,12 @@ def plan_command(
     accept_short: Annotated[
         bool, typer.Option("--accept-short", help="Plan even if the directory shrank a lot.")
     ] = False,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Compare both sides and store a plan; changes nothing."""
     progress = Progress()
-    plan = service.plan_now(
-        database(),
-        actor(),
+    plan = cli.call(
+        service.plan_now,
         environment=environment,
         origin="cli",
         accept_short=accept_short,
@@ -65,14 +51,14 @@ def plan_command(
     )
     progress.end()
     wanted = RowFilter() if json else RowFilter(only_applicable=True)
-    with unit_read() as (session, who):
+    with cli.unit_read() as (session, who):
         rows = list(service.all_rows(session, who, plan_id=plan.id, wanted=wanted))
     document = answers.WholePlan.of(plan, rows=[answers.PlanRow.of(row) for row in rows])
-    emit(document, json, _plan_text(plan, rows))
+    cli.emit(document, json, _plan_text(plan, rows))
 
 
 @app.command("apply")
-@may_wait
+@cli.may_wait
 def apply_command(
     plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID", help="The number of the plan.")],
     more_emails: Annotated[
@@ -82,46 +68,46 @@ def apply_command(
         list[str] | None, typer.Option("--email", help="Only these users; may be repeated.")
     ] = None,
     typed: Confirm = "",
-    yes: Yes = False,
-    json: Json = False,
+    yes: cli.Yes = False,
+    json: cli.Json = False,
 ) -> None:
     """Apply a plan, or only some of its users. A plan is applied once: later calls show its run."""
     emails = [*(email or ()), *(more_emails or ())] or None
     with refusals_printed(plan_id, json):
-        plan = read(service.get_plan, plan_id=plan_id)
+        plan = cli.read(service.get_plan, plan_id=plan_id)
         if plan.state == "ready" and not plan.changes and not emails:
             # What a nightly script finds on most days is no failure.
             nothing = NothingToApply(plan_id, chosen=False)
             document = answers.Refusal(plan_id=plan_id, error="", detail=nothing.message)
-            return emit(document, json, nothing.message)
+            return cli.emit(document, json, nothing.message)
         if plan.run_id is None:
             users = len(set(emails)) if emails else plan.changes
             many = counted(users, "user")
             question = f"Change {many} of {plan.environment} in OpenMetadata?"
-            confirm(question, yes=yes or _is_direct(plan))
+            cli.confirm(question, yes=yes or _is_direct(plan))
         run = _start(plan_id, emails, typed)
     see_through(run, json)
 
 
 @app.command("revert")
-@may_wait
+@cli.may_wait
 def revert_command(
     run_id: Annotated[int, typer.Argument(metavar="RUN_ID", help="The number of the run.")],
     typed: Confirm = "",
-    yes: Yes = False,
-    json: Json = False,
+    yes: cli.Yes = False,
+    json: cli.Json = False,
 ) -> None:
     """Make the inverse plan of a run, show it, and apply it."""
-    with refusals_printed(None, json), unit_write() as (session, who):
+    with refusals_printed(None, json), cli.unit_write() as (session, who):
         plan = service.revert(session, who, run_id=run_id)
-    with unit_read() as (session, who):
+    with cli.unit_read() as (session, who):
         rows = list(service.all_rows(session, who, plan_id=plan.id))
     if not json:
-        emit(None, False, _plan_text(plan, rows, applied_now=yes))
+        cli.emit(None, False, _plan_text(plan, rows, applied_now=yes))
     with refusals_printed(plan.id, json):
         many = counted(plan.changes, "change")
         question = f"Take back {many} in {plan.environment} (plan {plan.id})?"
-        confirm(question, yes=yes or _is_direct(plan))
+        cli.confirm(question, yes=yes or _is_direct(plan))
         run = _start(plan.id, None, typed)
     see_through(run, json)
 
@@ -129,7 +115,7 @@ def revert_command(
 def _is_direct(plan: PlanView) -> bool:
     """Whether the policy lets it happen without a question."""
     action = runs.action_of(plan.origin)
-    return read(policy.get, environment=plan.environment, action=action).rule.mode == "direct"
+    return cli.read(policy.get, environment=plan.environment, action=action).rule.mode == "direct"
 
 
 @contextlib.contextmanager
@@ -139,7 +125,7 @@ def refusals_printed(plan_id: int | None, json: bool) -> Iterator[None]:
         yield
     except PortalError as exc:
         error = type(exc).__name__
-        emit(answers.Refusal(plan_id=plan_id, error=error, detail=exc.message), json)
+        cli.emit(answers.Refusal(plan_id=plan_id, error=error, detail=exc.message), json)
         raise
 
 
@@ -151,12 +137,12 @@ def see_through(run: RunView, json: bool) -> None:
         run = _until_ended(run, progress)
         progress.end()
         run = RunView(**{**run.__dict__, "reused": reused})
-    with unit_read() as (session, who):
+    with cli.unit_read() as (session, who):
         items = list(service.all_items(session, who, run_id=run.id))
     document = answers.Run.of(run, items)
-    emit(document, json, _run_text(document))
+    cli.emit(document, json, _run_text(document))
     if not run.clean:
-        raise Failed(f"Run {run.id} {run.state}: {counts(document.summary)}. {run.note}")
+        raise cli.Failed(f"Run {run.id} {run.state}: {counts(document.summary)}. {run.note}")
 
 
 def _start(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
@@ -170,14 +156,14 @@ def _start(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
 
 
 def _start_once(plan_id: int, emails: list[str] | None, typed: str) -> RunView:
-    return write(service.apply, plan_id=plan_id, emails=emails, confirm=typed, background=False)
+    return cli.write(service.apply, plan_id=plan_id, emails=emails, confirm=typed, background=False)
 
 
 def _until_ended(run: RunView, progress: Progress) -> RunView:
     """Work through the run; while another process has it, wait, and take over if that one dies."""
     until = time.monotonic() + WAIT_SECONDS
     while True:
-        run = service.execute(database(), actor(), run_id=run.id, control=progress)
+        run = cli.call(service.execute, run_id=run.id, control=progress)
         if run.ended or time.monotonic() > until:
             return run
         time.sleep(1)
@@ -227,7 +213,7 @@ def _run_text(run: answers.Run) -> str:
     before = " (the plan was applied before; this is that run)" if run.reused else ""
     return (
         f"Run {run.run_id} of plan {run.plan_id}: {run.status}{before}\n"
-        + table(["E-MAIL", "STATUS", "REASON"], shown)
+        + cli.table(["E-MAIL", "STATUS", "REASON"], shown)
         + more
     )
 

@@ -5,18 +5,7 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.common import (
-    Failed,
-    Json,
-    actor,
-    database,
-    emit,
-    more,
-    read,
-    table,
-    unit_write,
-    write,
-)
+from backend.cli import common as cli
 from backend.cli.users import app, refusals_printed, see_through
 from backend.core.words import counted
 from backend.user_sync import answers, service
@@ -33,33 +22,33 @@ RunId = Annotated[int, typer.Argument(metavar="RUN_ID", help="The number of the 
 
 
 @app.command("try")
-def try_command(environment: Env, json: Json = False) -> None:
+def try_command(environment: Env, json: cli.Json = False) -> None:
     """Ask the directory for ten people and show how they are read; keeps nothing."""
-    found = service.try_it(database(), actor(), environment=environment)
+    found = cli.call(service.try_it, environment=environment)
     people = [
         [p.email, visible(p.display_name), ", ".join(p.domains), p.refused or "ok"]
         for p in found.people
     ]
-    emit(found, json, table(["E-MAIL", "NAME", "DOMAINS", "READ AS"], people))
+    cli.emit(found, json, cli.table(["E-MAIL", "NAME", "DOMAINS", "READ AS"], people))
 
 
 @app.command("presets")
-def presets_command(environment: Env, json: Json = False) -> None:
+def presets_command(environment: Env, json: cli.Json = False) -> None:
     """Queries with mappings that fit the directory's GraphQL schema, where it may be read."""
-    found = service.suggest(database(), actor(), environment=environment)
+    found = cli.call(service.suggest, environment=environment)
     text = "\n\n".join(
         f"{p.label}\n  query={p.query}\n  mapping={p.mapping}\n  paging={p.paging}" for p in found
     )
-    emit({"items": found}, json, text or "Nothing in the schema lists people with an e-mail.")
+    cli.emit({"items": found}, json, text or "Nothing in the schema lists people with an e-mail.")
 
 
 @app.command("preflight")
-def preflight_command(environment: Env, json: Json = False) -> None:
+def preflight_command(environment: Env, json: cli.Json = False) -> None:
     """What the portal may do at this OpenMetadata, found out without changing anything."""
-    found = service.preflight(database(), actor(), environment=environment)
-    emit(found, json, "\n".join(f"{label}: {said}" for label, said in found.told()))
+    found = cli.call(service.preflight, environment=environment)
+    cli.emit(found, json, "\n".join(f"{label}: {said}" for label, said in found.told()))
     if not found.sees_emails:
-        raise Failed(found.warnings[0])
+        raise cli.Failed(found.warnings[0])
 
 
 @app.command("upload")
@@ -68,13 +57,13 @@ def upload_command(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV or JSON.")
     ],
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Keep a CSV or JSON file of people as the directory of an environment."""
-    found = write(
+    found = cli.write(
         service.upload, environment=environment, name=file.name, content=file.read_bytes()
     )
-    emit(found, json, f"{counted(found.people, 'person', 'people')} kept for {environment}.")
+    cli.emit(found, json, f"{counted(found.people, 'person', 'people')} kept for {environment}.")
 
 
 @app.command("ignore")
@@ -83,11 +72,11 @@ def ignore_command(
     email: Annotated[str, typer.Option("--email", help="Whose difference.")],
     field: Annotated[str, typer.Option("--field", help="displayName, domains …")],
     reason: Annotated[str, typer.Option("--reason", help="Why; others will read it.")],
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Ignore a difference until either side changes; it leaves the plan at once."""
-    plan = write(service.ignore, plan_id=plan_id, email=email, field=field, reason=reason)
-    emit(answers.Plan.of(plan), json, f"Ignored; plan {plan.id}: {plan.told}.")
+    plan = cli.write(service.ignore, plan_id=plan_id, email=email, field=field, reason=reason)
+    cli.emit(answers.Plan.of(plan), json, f"Ignored; plan {plan.id}: {plan.told}.")
 
 
 @app.command("ignored")
@@ -97,30 +86,30 @@ def ignored_command(
         int | None, typer.Option("--forget", help="Number of one to compare again.")
     ] = None,
     cursor: Cursor = None,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """The ignored differences of an environment; --forget compares one again."""
     if forget is not None:
-        write(service.forget_ignore, ignore_id=forget)
-    found = read(service.list_ignores, environment=environment, before=cursor)
+        cli.write(service.forget_ignore, ignore_id=forget)
+    found = cli.read(service.list_ignores, environment=environment, before=cursor)
     rows = [
         [i.id, i.email, i.field, visible(i.difference), i.author, i.reason] for i in found.items
     ]
     head = ["NUMBER", "E-MAIL", "FIELD", "DIFFERENCE", "BY", "REASON"]
-    emit(found, json, table(head, rows) + more(found.next_cursor))
+    cli.emit(found, json, cli.table(head, rows) + cli.more(found.next_cursor))
 
 
 @app.command("cancel")
-def cancel_command(run_id: RunId, json: Json = False) -> None:
+def cancel_command(run_id: RunId, json: cli.Json = False) -> None:
     """Ask a run to stop between two users."""
-    run = write(service.cancel, run_id=run_id)
-    emit(answers.Run.of(run), json, f"Run {run.id} is asked to stop; it is {run.state} now.")
+    run = cli.write(service.cancel, run_id=run_id)
+    cli.emit(answers.Run.of(run), json, f"Run {run.id} is asked to stop; it is {run.state} now.")
 
 
 @app.command("resume")
-def resume_command(run_id: RunId, json: Json = False) -> None:
+def resume_command(run_id: RunId, json: cli.Json = False) -> None:
     """Go on with a run that stopped, was cancelled or lost its process."""
-    with refusals_printed(None, json), unit_write() as (session, who):
+    with refusals_printed(None, json), cli.unit_write() as (session, who):
         run = service.resume(session, who, run_id=run_id, background=False)
     see_through(run, json)
 
@@ -131,12 +120,12 @@ def settings_command(
     given: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
     ] = None,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Show how an environment plans and applies, or change some of it."""
     view = _settings(environment, _pairs(given or []))
     options = vars(view.settings).items()
-    emit(view, json, "\n".join(f"{name}={_plain(value)}" for name, value in options))
+    cli.emit(view, json, "\n".join(f"{name}={_plain(value)}" for name, value in options))
 
 
 @app.command("schedule")
@@ -148,7 +137,7 @@ def schedule_command(
     apply: Annotated[
         bool | None, typer.Option("--apply/--no-apply", help="Also apply, up to the limit.")
     ] = None,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Show or set when plans are made without anybody asking."""
     changes: dict[str, str] = {}
@@ -162,7 +151,7 @@ def schedule_command(
     planned = view.settings.plan_cron or "never"
     applied = ", applied up to the limit" if view.settings.apply_on_schedule else ""
     due = f"; next {view.next_plan_at:%Y-%m-%d %H:%M} UTC" if view.next_plan_at else ""
-    emit(view, json, f"Planned by schedule: {planned}{applied}{due}.")
+    cli.emit(view, json, f"Planned by schedule: {planned}{applied}{due}.")
 
 
 @app.command("map")
@@ -178,41 +167,43 @@ def map_command(
         bool, typer.Option("--choices", help="The domains of OpenMetadata instead.")
     ] = False,
     cursor: Cursor = None,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Which domain is meant by what the directory says: show, add, end."""
     if choices:
-        names = service.list_domains(database(), actor(), environment=environment)
-        return emit({"items": names}, json, "\n".join(names))
+        names = cli.call(service.list_domains, environment=environment)
+        return cli.emit({"items": names}, json, "\n".join(names))
     if end is not None:
-        write(service.unmap_domain, map_id=end)
+        cli.write(service.unmap_domain, map_id=end)
     if said:
-        write(service.map_domain, environment=environment, said=said, domain=domain)
-    found = read(service.list_domain_map, environment=environment, history=history, before=cursor)
+        cli.write(service.map_domain, environment=environment, said=said, domain=domain)
+    found = cli.read(
+        service.list_domain_map, environment=environment, history=history, before=cursor
+    )
     rows = [[m.id, m.said, m.domain, m.created_by, m.created_at, m.ended_at] for m in found.items]
     head = ["NUMBER", "SAID", "DOMAIN", "BY", "SINCE", "ENDED"]
-    emit(found, json, table(head, rows) + more(found.next_cursor))
+    cli.emit(found, json, cli.table(head, rows) + cli.more(found.next_cursor))
 
 
 @app.command("leavers")
 def leavers_command(
     plan_id: Annotated[int, typer.Argument(metavar="PLAN_ID", help="The number of the plan.")],
     cursor: Cursor = None,
-    json: Json = False,
+    json: cli.Json = False,
 ) -> None:
     """Users of OpenMetadata whom the directory did not name when a plan was made, with last login
     and what they own; to look at only, nothing is ever done to them."""
-    found = service.leavers(database(), actor(), plan_id=plan_id, offset=cursor or 0, limit=1_000)
+    found = cli.call(service.leavers, plan_id=plan_id, offset=cursor or 0, limit=1_000)
     rows = [[x.email, x.user_name, x.kind, x.last_login, x.owns, x.reason] for x in found.items]
     head = ["E-MAIL", "USER", "KIND", "LAST LOGIN", "OWNS", "REASON"]
-    emit(found, json, table(head, rows) + more(found.next_cursor))
+    cli.emit(found, json, cli.table(head, rows) + cli.more(found.next_cursor))
 
 
 def _settings(environment: str, changes: dict[str, str]) -> SettingsView:
     """The settings, after the changes if there are any."""
     if changes:
-        return write(service.change_settings, environment=environment, changes=changes)
-    return read(service.get_settings, environment=environment)
+        return cli.write(service.change_settings, environment=environment, changes=changes)
+    return cli.read(service.get_settings, environment=environment)
 
 
 def _pairs(given: list[str]) -> dict[str, str]:

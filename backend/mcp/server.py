@@ -8,7 +8,7 @@ get more; they hold no secrets and no unmasked personal values.
 import functools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp.server import MCPServer
 
@@ -30,6 +30,8 @@ from backend.tokenization import service as tokenization
 from backend.tokenization.schemas import Trigger
 from backend.user_sync import service as user_sync
 from backend.user_sync.schemas import RowFilter
+
+T = TypeVar("T")
 
 log = get_logger(__name__)
 MAX_ITEMS = 50
@@ -83,33 +85,32 @@ class _Tools:
         self._database = database
         self._who = who
 
+    def _read(self, service: Callable[..., T], **asked: Any) -> T:
+        with self._database.read() as session:
+            return service(session, self._who, **asked)
+
     def list_environments(self) -> dict[str, Any]:
         """The environments with the health of their connections, as they were last tested."""
-        with self._database.read() as session:
-            found = health.overview(session, self._who)
-        return {
-            "items": [
-                {
-                    "name": each.environment.name,
-                    "production": each.environment.is_production,
-                    "default": each.environment.is_default,
-                    "connections": {item.kind: item.state for item in each.connections},
-                }
-                for each in found
-            ]
-        }
+        items = [
+            {
+                "name": each.environment.name,
+                "production": each.environment.is_production,
+                "default": each.environment.is_default,
+                "connections": {item.kind: item.state for item in each.connections},
+            }
+            for each in self._read(health.overview)
+        ]
+        return {"items": items}
 
     def alerts(self) -> dict[str, Any]:
         """What needs somebody to act, the worst first."""
-        with self._database.read() as session:
-            found = seen_alerts.list_alerts(session, self._who)
+        found = self._read(seen_alerts.list_alerts)
         items = [{"severity": each.severity, "text": each.text} for each in found.items]
         return {"items": items, "rest": found.rest}
 
     def list_runs(self, cursor: int | None = None, limit: int = 20) -> dict[str, Any]:
         """The portal's background runs, newest first; pass next_cursor as cursor for more."""
-        with self._database.read() as session:
-            page = jobs.list_jobs(session, self._who, limit=_bounded(limit), before=cursor)
+        page = self._read(jobs.list_jobs, limit=_bounded(limit), before=cursor)
         items = [
             {"id": each.id, "title": each.title, "subject": each.subject, "status": each.state}
             for each in page.items
@@ -119,42 +120,31 @@ class _Tools:
     def list_changes(self, which: str = "all", cursor: int | None = None) -> dict[str, Any]:
         """Change requests, newest first. which: all, mine or done."""
         kind: changes.Which = "mine" if which == "mine" else "done" if which == "done" else "all"
-        with self._database.read() as session:
-            page = changes.list_changes(
-                session, self._who, which=kind, cursor=cursor, limit=MAX_ITEMS
-            )
+        page = self._read(changes.list_changes, which=kind, cursor=cursor, limit=MAX_ITEMS)
         return page.model_dump(mode="json")
 
     def show_change(self, change_id: int) -> dict[str, Any]:
         """One change request with its history."""
-        with self._database.read() as session:
-            return changes.get(session, self._who, change_id=change_id).model_dump(mode="json")
+        return self._read(changes.get, change_id=change_id).model_dump(mode="json")
 
     def make_user_plan(self, environment: str = "") -> dict[str, Any]:
         """Compare the directory's people with OpenMetadata's and store a plan; changes nothing."""
         plan = user_sync.plan_now(
             self._database, self._who, environment=environment or None, origin="mcp"
         )
-        return {
-            "plan_id": plan.id,
-            "status": plan.state,
-            "summary": plan.kinds,
-            "counts": plan.counts,
-        }
+        said = {"summary": plan.kinds, "counts": plan.counts}
+        return {"plan_id": plan.id, "status": plan.state, **said}
 
     def read_user_plan(self, plan_id: int, cursor: int = 0, limit: int = 20) -> dict[str, Any]:
         """What a plan would change, by user id; people's names and addresses are left out."""
-        wanted = RowFilter(only_applicable=True)
-        with self._database.read() as session:
-            plan = user_sync.get_plan(session, self._who, plan_id=plan_id)
-            page = user_sync.list_rows(
-                session,
-                self._who,
-                plan_id=plan_id,
-                wanted=wanted,
-                offset=cursor,
-                limit=_bounded(limit),
-            )
+        plan = self._read(user_sync.get_plan, plan_id=plan_id)
+        page = self._read(
+            user_sync.list_rows,
+            plan_id=plan_id,
+            wanted=RowFilter(only_applicable=True),
+            offset=cursor,
+            limit=_bounded(limit),
+        )
         rows = [
             {"user_id": row.user_id, "status": row.kind, "sets": list(row.changes)}
             for row in page.items
@@ -186,30 +176,26 @@ class _Tools:
         self, environment: str = "", host: str = "", cursor: str = ""
     ) -> dict[str, Any]:
         """Active mounts of the ledger; pass next_cursor as cursor for more."""
-        with self._database.read() as session:
-            page = explorer.list_mounts(
-                session,
-                self._who,
-                environment=environment or None,
-                filters=Filters(host=host, mounted=True, deleted=False),
-                cursor=cursor,
-                limit=MAX_ITEMS,
-            )
+        page = self._read(
+            explorer.list_mounts,
+            environment=environment or None,
+            filters=Filters(host=host, mounted=True, deleted=False),
+            cursor=cursor,
+            limit=MAX_ITEMS,
+        )
         return page.model_dump(mode="json")
 
     def list_orphans(
         self, environment: str = "", host: str = "", cursor: str = ""
     ) -> dict[str, Any]:
         """Mounts that the last scan found evidence against; next_cursor as cursor for more."""
-        with self._database.read() as session:
-            page = orphans.list_found(
-                session,
-                self._who,
-                environment=environment or None,
-                filters=Filters(host=host),
-                cursor=cursor,
-                limit=MAX_ITEMS,
-            )
+        page = self._read(
+            orphans.list_found,
+            environment=environment or None,
+            filters=Filters(host=host),
+            cursor=cursor,
+            limit=MAX_ITEMS,
+        )
         return page.model_dump(mode="json")
 
     def find_datasets(
