@@ -42,7 +42,7 @@ def table(page: AccountPage, part: str) -> int | None:
         states=("State",),
         file="accounts",
         placeholder="never",
-        everything=lambda: tables.walk(lambda after: _page(part, after)),
+        everything=lambda: tables.every_page(service.list_accounts, part=part),
         foot=lambda: filters.pages(page.next_cursor, parameter="after", key="accounts"),
     )
     filters.put("account", opened)
@@ -65,11 +65,6 @@ def _row(view: AccountView) -> dict[str, Any]:
 
 def _factor(view: AccountView) -> str:
     return "provider" if view.external else "on" if view.second_factor else "off"
-
-
-def _page(part: str, after: str | None) -> tuple[list[AccountView], str | None]:
-    page = calls.fetch(service.list_accounts, part=part, cursor=after or "")
-    return page.items, page.next_cursor
 
 
 def create_form() -> None:

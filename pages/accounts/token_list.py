@@ -89,7 +89,7 @@ def show(page: ApiTokenPage, *, changes: bool) -> None:
         states=("State",),
         hidden=("Revoked by",),
         file="api-tokens",
-        everything=lambda: tables.walk(_page),
+        everything=lambda: tables.every_page(api_tokens.list_tokens),
         config={"ID": st.column_config.NumberColumn("ID", width="small")},
         foot=lambda: filters.pages(page.next_cursor, parameter="before", key="tokens"),
     )
@@ -116,11 +116,6 @@ def _row(view: ApiTokenView) -> dict[str, Any]:
         "Revoked by": view.revoked_by,
         "Begins with": f"spt_{view.prefix}_…",
     }
-
-
-def _page(before: int | None) -> tuple[list[ApiTokenView], int | None]:
-    page = calls.fetch(api_tokens.list_tokens, cursor=before)
-    return page.items, page.next_cursor
 
 
 def offer_to_revoke(account_id: int) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -111,7 +110,7 @@ def table(page: RunPage, wanted: RunFilter, *, of_one_dataset: bool = False) -> 
         states=("Status",),
         hidden=("Environment", "URN", *(("Dataset",) if of_one_dataset else ())),
         file="ingestion-runs",
-        everything=lambda: tables.walk(lambda cursor: _page(wanted, cursor)),
+        everything=lambda: tables.every_page(service.list_runs, wanted=wanted),
         foot=lambda: _pages(page),
     )
     filters.put("run", opened)
@@ -134,11 +133,6 @@ def _row(run: RunView) -> dict[str, Any]:
         "Environment": run.environment,
         "URN": run.subject,
     }
-
-
-def _page(wanted: RunFilter, cursor: int | None) -> tuple[Sequence[RunView], int | None]:
-    page = calls.fetch(service.list_runs, wanted=wanted, cursor=cursor)
-    return page.items, page.next_cursor
 
 
 def chosen(actor: Actor) -> None:

@@ -1,6 +1,5 @@
 """The Runs page's filters and its list."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,7 +9,6 @@ from backend.jobs import service as jobs
 from backend.jobs.schemas import JobPage, JobView
 from pages.jobs import runs_per_day
 from pages.shared import filters, tables, times
-from pages.shell import calls
 
 
 def ask() -> dict[str, Any]:
@@ -46,7 +44,9 @@ def table(page: JobPage, wanted: dict[str, Any], current: int | None) -> int | N
         states=("State",),
         hidden=("Kind", "Started", "Ended", "Error"),
         file="runs",
-        everything=lambda: tables.walk(lambda before: _page(wanted, before)),
+        everything=lambda: tables.every_page(
+            jobs.list_jobs, "before", **{**wanted, "before": None, "limit": 200}
+        ),
         foot=lambda: pages(page),
     )
 
@@ -77,9 +77,3 @@ def _row(view: JobView) -> dict[str, Any]:
         "Ended": view.finished_at,
         "Error": view.error,
     }
-
-
-def _page(wanted: dict[str, Any], before: int | None) -> tuple[Sequence[JobView], int | None]:
-    """Two hundred of what the filters find; the page's own place in the list counts no more."""
-    page = calls.fetch(jobs.list_jobs, **{**wanted, "before": before, "limit": 200})
-    return page.items, page.next_cursor

@@ -16,6 +16,7 @@ from backend.mounts.schemas import EMPTY, Filters
 from pages.mounts import action_dialogs, detail_view, filter_bar, host_dialogs, tables
 from pages.mounts.filter_bar import Wanted
 from pages.shared import filters, times
+from pages.shared.tables import every_page
 from pages.shell import calls
 from pages.shell.errors import escape
 
@@ -168,7 +169,7 @@ def _operations(actor: Actor, wanted: Wanted, found: PlaceView) -> None:
         page.items,
         st.query_params.get("operation", ""),
         key="mounts.table.place.operations",
-        everything=lambda: tables.every_page(explorer.list_operations, **asked),
+        everything=lambda: every_page(explorer.list_operations, **asked),
         foot=lambda: _rest(page.next_cursor),
     )
     filters.put("operation", chosen)

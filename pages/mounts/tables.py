@@ -1,6 +1,6 @@
 """Tables of the mounts page; they draw and return what was chosen."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import altair as alt
@@ -13,7 +13,6 @@ from backend.mounts.place_schemas import PlaceRow, Side
 from backend.mounts.schemas import EMPTY, Charts, MountView, OperationView, OrphanView
 from pages.mounts.filter_bar import REASONS
 from pages.shared import filters, tables, times
-from pages.shell import calls
 
 _CONFIG = {
     "Entry": st.column_config.NumberColumn(format="%d", width="small"),
@@ -146,16 +145,6 @@ def operations(
         config=_CONFIG,
     )
     return opened or ""
-
-
-def every_page(function: Callable[..., Any], **asked: Any) -> Iterator[Any]:
-    """What the filters find, page by page, for the CSV."""
-
-    def load(cursor: str | None) -> tuple[Sequence[Any], str | None]:
-        page = calls.fetch(function, **asked, cursor=cursor or "")
-        return page.items, page.next_cursor
-
-    return tables.walk(load)
 
 
 def _operation(o: OperationView) -> dict[str, object]:

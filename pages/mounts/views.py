@@ -11,6 +11,7 @@ from backend.mounts.schemas import Filters, MountPage, OrphanPage
 from pages.mounts import action_dialogs, detail_view, filter_bar, host_dialogs, tables
 from pages.mounts.filter_bar import CHARTS, Wanted
 from pages.shared import filters, times
+from pages.shared.tables import every_page
 from pages.shell import calls, flash
 from pages.shell.errors import escape
 
@@ -111,7 +112,7 @@ def found_orphans(actor: Actor, wanted: Wanted) -> str | None:
         page.items,
         wanted.entry,
         key="mounts.table.orphans",
-        everything=lambda: tables.every_page(orphans.list_found, **asked),
+        everything=lambda: every_page(orphans.list_found, **asked),
         foot=lambda: filter_bar.pager(page.next_cursor),
     )
     for item in page.items:
@@ -160,7 +161,7 @@ def operations(actor: Actor, wanted: Wanted) -> None:
             page.items,
             chosen,
             key="mounts.table.operations",
-            everything=lambda: tables.every_page(explorer.list_operations, **asked),
+            everything=lambda: every_page(explorer.list_operations, **asked),
             foot=lambda: filter_bar.pager(page.next_cursor),
         )
         if chosen != st.query_params.get("operation", ""):

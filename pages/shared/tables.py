@@ -15,6 +15,7 @@ from auth import current as browser
 from backend.core import csv_export
 from backend.core.words import STATUS_COLOURS
 from pages.shared import cards, rows, status, times
+from pages.shell import calls
 
 T = TypeVar("T")
 Id = TypeVar("Id", bound=Hashable)
@@ -118,6 +119,16 @@ def walk(load: Callable[[Any], tuple[Sequence[T], Any]], *, most: int = EXPORTED
         left -= len(items)
         if cursor is None:
             return
+
+
+def every_page(function: Callable[..., Any], by: str = "cursor", /, **asked: Any) -> Iterator[Any]:
+    """What a service's paged list has, for its CSV. by: its parameter for the cursor."""
+
+    def load(cursor: Any) -> tuple[Sequence[Any], Any]:
+        page = calls.fetch(function, **asked, **({} if cursor is None else {by: cursor}))
+        return page.items, page.next_cursor
+
+    return walk(load)
 
 
 def foot() -> "st.delta_generator.DeltaGenerator":

@@ -76,7 +76,9 @@ def _table(page: RunPage, wanted: RunFilters) -> None:
         states=("State", "DataHub"),
         hidden=("Environment",),
         file="tokenization-runs",
-        everything=lambda: tables.walk(lambda before: _page(wanted, before)),
+        everything=lambda: tables.every_page(
+            service.list_runs, "before", filters=wanted, limit=PAGE
+        ),
         foot=lambda: _pages(page),
         placeholder="",
         config={"Changed": st.column_config.NumberColumn("Changed", format="localized")},
@@ -99,11 +101,6 @@ def _row(run: RunView) -> dict[str, Any]:
         "DataHub": run.write_back.value,
         "Environment": run.environment,
     }
-
-
-def _page(wanted: RunFilters, before: int | None) -> tuple[tuple[RunView, ...], int | None]:
-    page = calls.fetch(service.list_runs, filters=wanted, limit=PAGE, before=before)
-    return page.items, page.next_cursor
 
 
 def chosen(actor: Actor) -> None:
