@@ -6,7 +6,7 @@ differs is sent. A 2xx answer proves little (a web interface answers 200 to anyt
 result is read again and compared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from backend.core.errors import (
@@ -100,31 +100,9 @@ class WriteCalls(ReadCalls):
             raise _not_kept(urn, _named(left))
         return after
 
-    def patch_dataset_tags(
-        self, urn: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()
-    ) -> Dataset:
-        """Tags of the dataset itself; others stay."""
-        return self.patch_dataset(urn, DatasetPatch(add_tags=add, remove_tags=remove))
-
-    def patch_field_tags(
-        self,
-        urn: str,
-        *,
-        add: Mapping[str, Sequence[str]] | None = None,
-        remove: Mapping[str, Sequence[str]] | None = None,
-    ) -> Dataset:
-        """Tags of fields, by field path. Tags that came with the ingested schema stay."""
-        return self.patch_dataset(
-            urn, DatasetPatch(add_field_tags=add or {}, remove_field_tags=remove or {})
-        )
-
     def set_custom_property(self, urn: str, key: str, value: str | None) -> Dataset:
         """One custom property; None removes it."""
         return self.patch_dataset(urn, DatasetPatch(custom_properties={key: value}))
-
-    def set_editable_description(self, urn: str, text: str) -> Dataset:
-        """The documentation people see, as a whole: keep their text in `text`."""
-        return self.patch_dataset(urn, DatasetPatch(editable_description=text))
 
     def add_link(self, urn: str, url: str, label: str) -> Dataset:
         """A link in the dataset's documentation; one with the same url and label stays as it is.

@@ -35,7 +35,7 @@ class Probe:
 
 
 class DirectoryClient:
-    """See the package's docstring for what each method promises."""
+    """The package's docstring says what all methods promise."""
 
     def __init__(
         self,

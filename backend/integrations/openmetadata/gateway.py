@@ -16,6 +16,7 @@ from backend.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from backend.core.views import of_row
 from backend.integrations.http import bare_token
 from backend.integrations.openmetadata import tokens, wire
 from backend.integrations.openmetadata.errors import (
@@ -50,7 +51,7 @@ _Page = TypeVar("_Page")
 
 
 class OpenMetadataGateway:
-    """See the package's docstring for what each method promises."""
+    """The package's docstring says what all methods promise."""
 
     def __init__(
         self,
@@ -149,17 +150,12 @@ class OpenMetadataGateway:
                 guarded = self.enforces_if_match(str(me["id"]))
             except (Denied, NotThere):
                 guarded = None
-        return Preflight(
+        return of_row(
+            Preflight,
+            found,
             server_version=found.version,
-            principal=found.principal,
-            is_admin=found.is_admin,
-            is_bot=found.is_bot,
             sees_emails=sees,
-            may_rename=found.may_rename,
             if_match=guarded,
-            users=found.users,
-            page_users=found.page_users,
-            page_ms=found.page_ms,
             rules=self.version().rules,
             warnings=(*found.expiring, *found.warnings),
         )

@@ -16,6 +16,7 @@ from backend.core.errors import UpstreamError, UpstreamTimeout, UpstreamUnavaila
 from backend.core.trust import Trust
 from backend.integrations.datahub import causes, gateway
 from backend.integrations.datahub.client import DataHubClient
+from backend.integrations.datahub.schemas import DatasetPatch
 from backend.sandbox.datahub import StandIn
 from tests.backend.integrations.datahub.conftest import CUSTOMER, RUN
 from tests.fixtures.breaking_tls import BEGUN, BROKEN_RECORD, PLAIN, Breaking
@@ -225,9 +226,9 @@ def test_secrets_appear_in_no_log_line(gms, caplog):
     gms.add_token(SECRET)
     with DataHubClient(gms.url, SECRET) as client:
         client.probe()
-        client.patch_dataset_tags(CUSTOMER, add=[RUN])
+        client.patch_dataset(CUSTOMER, DatasetPatch(add_tags=[RUN]))
         with gms.faults.inject(status=500), pytest.raises(UpstreamError):
-            client.patch_dataset_tags(CUSTOMER, remove=[RUN])
+            client.patch_dataset(CUSTOMER, DatasetPatch(remove_tags=[RUN]))
 
     assert caplog.records
     assert SECRET not in caplog.text

@@ -55,7 +55,7 @@ class TestPatchDataset:
         context = {"tag": PII, "context": '{"by": "somebody"}'}
         gms.store.upsert(CUSTOMER, "globalTags", {"tags": [context]})
 
-        client.patch_dataset_tags(CUSTOMER, add=[PII, RUN])
+        client.patch_dataset(CUSTOMER, DatasetPatch(add_tags=[PII, RUN]))
 
         assert context in gms.aspect(CUSTOMER, "globalTags")["tags"]
         assert gms.aspect(CUSTOMER, "datasetProperties")["description"] == "Who buys"
@@ -83,7 +83,7 @@ class TestPatchDataset:
         urn = CUSTOMER.replace("customer", "clienté")
         gms.seed_dataset(urn, fields={"prénom": "text"})
 
-        after = client.patch_field_tags(urn, add={"prénom": [RUN]})
+        after = client.patch_dataset(urn, DatasetPatch(add_field_tags={"prénom": [RUN]}))
 
         assert after.field_tags == {"prénom": (RUN,)}
         assert not [each for each in gms.store.urns("dataset") if "\\u" in each]
@@ -92,18 +92,20 @@ class TestPatchDataset:
         path = "[version=2.0].[type=struct].a/b"
         gms.seed_dataset(ORDERS, fields={path: "text"})
 
-        assert client.patch_field_tags(ORDERS, add={path: [RUN]}).field_tags == {path: (RUN,)}
+        assert client.patch_dataset(
+            ORDERS, DatasetPatch(add_field_tags={path: [RUN]})
+        ).field_tags == {path: (RUN,)}
 
     def test_makes_no_dataset_out_of_a_wrong_name(self, gms, client):
         urn = CUSTOMER.replace("customer", "nope")
 
         with pytest.raises(NotFound, match="no dataset"):
-            client.patch_dataset_tags(urn, add=[RUN])
+            client.patch_dataset(urn, DatasetPatch(add_tags=[RUN]))
         assert not gms.store.exists(urn)
 
     def test_refuses_a_field_that_the_schema_does_not_have(self, client):
         with pytest.raises(NotFound, match="no field 'e_mail'"):
-            client.patch_field_tags(CUSTOMER, add={"e_mail": [RUN]})
+            client.patch_dataset(CUSTOMER, DatasetPatch(add_field_tags={"e_mail": [RUN]}))
 
     def test_sets_and_removes_one_custom_property(self, client):
         assert client.set_custom_property(CUSTOMER, "b", "2").custom_properties == {
@@ -113,13 +115,13 @@ class TestPatchDataset:
         assert client.set_custom_property(CUSTOMER, "a", None).custom_properties == {"b": "2"}
 
     def test_leaves_the_ingested_description(self, client):
-        after = client.set_editable_description(CUSTOMER, "")
+        after = client.patch_dataset(CUSTOMER, DatasetPatch(editable_description=""))
 
         assert after.description == "Who buys"
 
     def test_works_through_the_web_interface_proxy_that_has_no_patch_route(self, gms):
         with DataHubClient(gms.url + "/api/gms", gms.token) as client:
-            assert RUN in client.patch_dataset_tags(CUSTOMER, add=[RUN]).tags
+            assert RUN in client.patch_dataset(CUSTOMER, DatasetPatch(add_tags=[RUN])).tags
 
     def test_names_what_was_accepted_but_is_not_there(self, gms, client):
         # The write goes to something that says yes to everything.
@@ -127,7 +129,7 @@ class TestPatchDataset:
             gms.faults.inject(path="/aspects", html=True),
             pytest.raises(UpstreamError, match="does not show it: tag urn:li:tag:tokenize/run"),
         ):
-            client.patch_dataset_tags(CUSTOMER, add=[RUN])
+            client.patch_dataset(CUSTOMER, DatasetPatch(add_tags=[RUN]))
 
     def test_is_refused_without_the_privilege(self, gms):
         gms.add_token("reader", can_write=False)
@@ -135,7 +137,7 @@ class TestPatchDataset:
             DataHubClient(gms.url, "reader") as reader,
             pytest.raises(UpstreamError, match="403") as refused,
         ):
-            reader.patch_dataset_tags(CUSTOMER, add=[RUN])
+            reader.patch_dataset(CUSTOMER, DatasetPatch(add_tags=[RUN]))
         assert "policy" in refused.value.advice
 
 
@@ -145,7 +147,7 @@ class TestUnknownOutcome:
             gms.faults.inject(path="/aspects", method="POST", drop="after"),
             pytest.raises(OutcomeUnknown, match="may or may not"),
         ):
-            client.patch_dataset_tags(CUSTOMER, add=[RUN])
+            client.patch_dataset(CUSTOMER, DatasetPatch(add_tags=[RUN]))
         assert RUN in client.dataset(CUSTOMER).tags  # it did happen
 
     def test_a_hanging_write_ends_at_the_deadline(self, gms, client):
@@ -160,7 +162,7 @@ class TestUnknownOutcome:
             gms.faults.inject(path="/aspects", method="POST", latency=600),
             pytest.raises(OutcomeUnknown, match=r"within 0\.5 s"),
         ):
-            client.patch_dataset_tags(CUSTOMER, add=[RUN])
+            client.patch_dataset(CUSTOMER, DatasetPatch(add_tags=[RUN]))
 
     def test_is_never_sent_twice(self, gms, client):
         seen = _count_requests(gms)
@@ -168,7 +170,7 @@ class TestUnknownOutcome:
             gms.faults.inject(path="/aspects", method="POST", status=503),
             pytest.raises(UpstreamError),
         ):
-            client.patch_dataset_tags(CUSTOMER, add=[RUN])
+            client.patch_dataset(CUSTOMER, DatasetPatch(add_tags=[RUN]))
         assert seen().count("POST /aspects") == 1
 
     def test_a_read_back_that_fails_is_unknown_too(self, gms, client):
@@ -181,7 +183,7 @@ class TestUnknownOutcome:
 
         client._gateway.write = write_then_break
         with pytest.raises(OutcomeUnknown, match="could not be read back"):
-            client.patch_dataset_tags(CUSTOMER, add=[RUN])
+            client.patch_dataset(CUSTOMER, DatasetPatch(add_tags=[RUN]))
 
     def test_a_refused_connection_is_a_plain_failure(self, gms, client):
         client.probe()
