@@ -1,6 +1,6 @@
 """Build or refresh `.venv` from a lock file: python3 .ci/environment.py requirements.txt
 
-With `steward` instead of a file it only writes the command of that name into `.venv`.
+With `steward` instead of a file it only makes the portal known to an existing `.venv`.
 
 Uses only the standard library. pip brings uv (from pip's own index), uv brings the rest. Where uv
 has no setting of its own it is given pip's: index, certificate bundle, trusted hosts.
@@ -129,8 +129,14 @@ sys.exit(main())
 """
 
 
-def write_steward() -> None:
-    """`steward` beside the environment's Python, the same as `python -m backend`."""
+def make_known() -> None:
+    """`steward` beside the environment's Python, the same as `python -m backend`; and this folder
+    behind the packages, for commands of theirs that load a class of ours (`metadata ingest`)."""
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    asked = subprocess.run(
+        [BIN / "python", "-c", where], capture_output=True, text=True, check=True
+    )
+    (Path(asked.stdout.strip()) / "steward_portal.pth").write_text(f"{ROOT}\n")
     script = BIN / "steward"
     script.write_text(_STEWARD.format(python=BIN / "python", root=str(ROOT)))
     script.chmod(0o755)
@@ -144,7 +150,7 @@ def say(sentence: str) -> None:
 def main() -> None:
     lock = sys.argv[1]
     if lock == "steward":
-        write_steward()
+        make_known()
         return
     ensure_venv()
     ensure_uv()
@@ -152,7 +158,7 @@ def main() -> None:
     install = [BIN / "uv", "pip", "install", "--quiet", "--require-hashes"]
     install += ["--build-constraint", ROOT / "requirements-build.txt"]
     run([*install, "-r", ROOT / lock], environment_for_uv())
-    write_steward()
+    make_known()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import subprocess
+import venv
 from pathlib import Path
 
 import pytest
@@ -88,24 +89,36 @@ class TestMake:
         assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-class TestSteward:
-    def test_the_short_name_runs_from_any_folder_on_this_state(
-        self, environment, monkeypatch, tmp_path
-    ):
-        monkeypatch.setattr(environment, "BIN", tmp_path)
-        (tmp_path / "python").symlink_to(ROOT / ".venv" / "bin" / "python")
-        environment.write_steward()
-        text = (tmp_path / "steward").read_text()
-        # The venv's own interpreter, which a link elsewhere would not be.
-        text = text.replace(str(tmp_path / "python"), str(ROOT / ".venv" / "bin" / "python"))
-        (tmp_path / "steward").write_text(text)
-        done = subprocess.run(
-            [tmp_path / "steward", "jobs", "--help"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+class TestMadeKnown:
+    @pytest.fixture
+    def folder(self, environment, monkeypatch, tmp_path):
+        """The `bin` of an environment without packages that was told of the portal."""
+        venv.create(tmp_path / "venv", symlinks=True)
+        monkeypatch.setattr(environment, "BIN", tmp_path / "venv" / "bin")
+        environment.make_known()
+        return tmp_path / "venv" / "bin"
+
+    def test_the_short_name_runs_from_any_folder_on_this_state(self, folder, tmp_path):
+        text = (folder / "steward").read_text()
+        # The environment that has the packages.
+        text = text.replace(str(folder / "python"), str(ROOT / ".venv" / "bin" / "python"))
+        (folder / "steward").write_text(text)
+        done = _run(folder / "steward", "jobs", "--help", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "Usage: steward jobs" in done.stdout
+
+    def test_a_command_of_a_package_finds_our_classes_behind_the_packages(self, folder, tmp_path):
+        script = (
+            tmp_path / "ingest"
+        )  # as pip writes `metadata`: not the current folder, but its own
+        script.write_text(f"#!{folder / 'python'}\nimport backend, sys\nprint(sys.path[-1])\n")
+        script.chmod(0o755)
+        done = _run(script, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == str(ROOT)
+
+
+def _run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
