@@ -6,10 +6,12 @@ UpstreamError
 ├ NotGraphQL       HTML, a redirect, JSON that is no answer
 ├ BrokenAnswer     cut off, or compressed in a way that was not asked for
 ├ QueryRefused     errors and no data (.code, .said, .path: the server's own)
+│ ├ PageTooLarge   a page of so many is not given
 │ ├ UnknownField   the schema has no such field
 │ └ NullField      a person without a value that the schema promises (.path says which)
 ├ RateLimited      429, or a code that says so
 ├ PartialAnswer    errors beside data: some of the people are missing
+├ FirstPage        one answer that looks like a page of more
 ├ ListMoved        people came, left or changed places while the pages were read
 ├ EmptyAnswer      no people at all
 ├ MappingFailed    the mapping finds no people in the answer
@@ -74,6 +76,12 @@ class QueryRefused(UpstreamError):
         return f"it refused the query ({': '.join(filter(None, (self.code, self.said)))}{at})"
 
 
+class PageTooLarge(QueryRefused):
+    """A page of so many is not given."""
+
+    advice_given = "Lower “People a page” in this environment's directory connection."
+
+
 class UnknownField(QueryRefused):
     """The schema has no such field, or no longer."""
 
@@ -108,6 +116,16 @@ class PartialAnswer(UpstreamError):
             SYSTEM,
             f"it answered with errors beside the data ({said})",
             "A part of the people is never compared as if it were all; try again.",
+        )
+
+
+class FirstPage(UpstreamError):
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            SYSTEM,
+            f"this may be only the first page of its people ({why})",
+            "Let the query turn pages, by $first and $after with pageInfo { hasNextPage endCursor }"
+            ", or by $limit and $offset; or let it ask for totalCount.",
         )
 
 

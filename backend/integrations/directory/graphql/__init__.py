@@ -12,10 +12,12 @@ from graphql.language.ast import VariableDefinitionNode
 from backend.core.errors import InvalidInput, UpstreamError
 from backend.integrations.directory.errors import (
     SYSTEM,
+    FirstPage,
     Forbidden,
     ListMoved,
     NotGraphQL,
     NullField,
+    PageTooLarge,
     PartialAnswer,
     QueryRefused,
     RateLimited,
@@ -23,6 +25,7 @@ from backend.integrations.directory.errors import (
     UnknownField,
 )
 from backend.integrations.directory.exchange import Exchange, cut_off, document, unavailable
+from backend.integrations.directory.graphql import first_page
 from backend.integrations.directory.source import (
     Mapper,
     Options,
@@ -39,10 +42,12 @@ MOST_EMPTY = 100
 _SIZES = ("first", "limit", "take", "pageSize", "perPage")
 _CURSORS = ("after", "cursor")
 _OFFSETS = ("offset", "skip")
-_LISTS = ("nodes", "edges", "items")
+_TOTALS = ("totalCount", "total", "totalDocs")
 _BAD_TOKEN = re.compile(
     r"\bjwt (malformed|expired|not active|audience|issuer)|\binvalid (jwt|token|signature)\b"
 )
+#: Hot Chocolate's, Strawberry's, Graphene's and GitHub's words.
+_TOO_MANY = re.compile(r"items per page|\bfirst\b.* (exceed|higher|greater)|exceeds the .?first")
 _UNAUTHENTICATED = frozenset(
     {"UNAUTHENTICATED", "UNAUTHORIZED", "INVALID_JWT", "INVALID_HEADERS", "ACCESS_DENIED"}
 )
@@ -121,6 +126,8 @@ class GraphQLSource:
             # Who comes meanwhile, before the cursor, is no reason: the smallest number counts.
             if following is None and count < min(totals, default=0):
                 raise PartialAnswer(f"the list ended after {count} of {min(totals)} people")
+            if self._paging.kind == "none" and not totals and _page_info(data) is None:
+                self._check_whole(client, count)
             yield Page(self._people(data, given), more=following is not None)
             if following is None:
                 return
@@ -134,6 +141,20 @@ class GraphQLSource:
                 raise UpstreamError(SYSTEM, "its pages go round in circles", "Try again.")
             seen.add(mark)
             variables.update(following)
+
+    def _check_whole(self, client: httpx.Client, count: int) -> None:
+        """Raise FirstPage where an answer that tells of no number and no next page may be one."""
+        if first_page.asked_for(self._query, self._fixed, count):
+            raise FirstPage(f"the query asks for {count} people, and as many came")
+        if not first_page.doubtful(count):
+            return
+        try:
+            schema = self.execute(client, {"query": first_page.SCHEMA})
+        except UpstreamError:  # many servers tell nobody of their schema
+            return
+        field = first_page.in_pages(self._query, schema)
+        if field:
+            raise FirstPage(f"{field} is given in pages, and just {count} people came")
 
     def _given(self, data: dict[str, Any]) -> tuple[list[object], bool]:
         """The page's entries before the mapping leaves anybody out, and whether what is taken from
@@ -200,6 +221,8 @@ def refusal(errors: list[Any], status: int, data: object) -> UpstreamError:
         return NullField(said, code, path)
     if isinstance(data, dict):
         return PartialAnswer(told)
+    if _TOO_MANY.search(words):
+        return PageTooLarge(said, code, path)
     if word in _UNKNOWN or "cannot query field" in words or "not found in type" in words:
         return UnknownField(said, code, path)
     return unavailable(status) or QueryRefused(said, code, path)
@@ -287,13 +310,13 @@ def _one_of(known: tuple[str, ...], names: list[str]) -> str:
 
 
 def _total_count(data: object, depth: int = 4) -> int | None:
-    """The totalCount beside a list of people, where the query asks for it: a server may give a
+    """The number of all beside a list of people, where the query asks for it: a server may give a
     first page of ten to who asks for no page at all."""
     if not isinstance(data, dict) or depth == 0:
         return None
-    total = data.get("totalCount")
-    if type(total) is int and any(isinstance(data.get(name), list) for name in _LISTS):
-        return total
+    total = next((data[name] for name in _TOTALS if type(data.get(name)) is int), None)
+    if total is not None and any(isinstance(value, list) for value in data.values()):
+        return int(total)
     found = (_total_count(value, depth - 1) for value in data.values())
     return next((number for number in found if number is not None), None)
 

@@ -17,7 +17,6 @@ from backend.integrations.directory.errors import (
     TokenRefused,
     UnknownField,
 )
-from backend.integrations.directory.graphql import presets
 from backend.integrations.directory.source import Options, headers_of
 from backend.sandbox.loopback import LoopbackServer, Request, Response, json_response
 
@@ -358,38 +357,3 @@ class TestUpload:
     def test_what_cannot_be_read_is_named(self, content, said):
         with pytest.raises(InvalidInput, match=said):
             self.people(content)
-
-
-def test_presets_fit_the_schema_they_came_from():
-    from graphql import build_schema, graphql_sync
-
-    schema = build_schema(
-        """
-        type Person { mail: String! name: String department: String }
-        type Edge { node: Person } type Info { hasNextPage: Boolean! endCursor: Cursor }
-        type People { edges: [Edge] nodes: [Person!]! pageInfo: Info! }
-        scalar Cursor
-        type Query {
-          allPeople(first: Int, after: Cursor): People
-          users(limit: Int, offset: Int): [Person!]!
-          one(id: ID!): [Person] version: String everybody: [Person]
-        }
-        """
-    )
-    answer = graphql_sync(schema, presets.INTROSPECTION)
-    assert answer.errors is None
-    found = {preset.label: preset for preset in presets.found(answer.data["__schema"])}
-    assert list(found) == [
-        "allPeople, Relay pages",
-        "users, pages by offset",
-        "everybody, one answer",
-    ]
-    for preset in found.values():
-        Options(query=preset.query, mapping=preset.mapping, paging=preset.paging)
-        DirectoryClient(
-            "http://127.0.0.1:1",
-            options=Options(query=preset.query, mapping=preset.mapping, paging=preset.paging),
-        )
-        root = {"users": [], "everybody": [], "allPeople": {"nodes": [], "pageInfo": None}}
-        errors = graphql_sync(schema, preset.query, root).errors or []
-        assert not [e for e in errors if e.path is None]

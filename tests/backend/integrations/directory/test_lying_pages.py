@@ -303,43 +303,6 @@ class TestRelay:
         assert len(self.ask(serve(answer))) == 3
 
 
-class TestTotalCount:
-    """Hot Chocolate gives ten to who asks for no page, and tells the number of all if asked."""
-
-    QUERY = "{ users { totalCount nodes { email active } } }"
-
-    def ask(self, serve: Serve, total: object, mapping: str = "") -> list[object]:
-        nodes = [{"email": f"u{number}@x.io", "active": number > 2} for number in range(10)]
-        answer = {"data": {"users": {"totalCount": total, "nodes": nodes}}}
-        server = serve(lambda _r: json_response(200, answer))
-        options = Options(query=self.QUERY, mapping=mapping)
-        return DirectoryClient(server.url, options=options).users()
-
-    @pytest.mark.parametrize("mapping", ["", "users.nodes[?active].{email: email}"])
-    def test_a_first_page_is_not_all(self, serve: Serve, mapping: str) -> None:
-        with pytest.raises(PartialAnswer, match="ended after 10 of 12"):
-            self.ask(serve, 12, mapping)
-
-    @pytest.mark.parametrize("total", [10, 9, None, True, "12"])
-    def test_all_of_them(self, serve: Serve, total: object) -> None:
-        assert len(self.ask(serve, total)) == 10
-
-    def test_somebody_who_comes_before_the_cursor_is_no_reason_to_stop(self, serve: Serve) -> None:
-        def answer(request: Request) -> Response:
-            second = "after" in json.loads(request.body).get("variables", {})
-            info = {"hasNextPage": not second, "endCursor": "1"}
-            nodes = [{"email": "b@x.io" if second else "a@x.io"}]
-            found = {"totalCount": 3 if second else 2, "nodes": nodes, "pageInfo": info}
-            return json_response(200, {"data": {"users": found}})
-
-        query = RELAY % "hasNextPage endCursor"
-        found = DirectoryClient(serve(answer).url, options=Options(query=query)).users()
-        assert len(found) == 2
-
-    def test_who_is_left_out_by_the_mapping_counts(self, serve: Serve) -> None:
-        assert len(self.ask(serve, 10, "users.nodes[?active].{email: email}")) == 7
-
-
 @pytest.mark.parametrize(
     ("errors", "said"),
     [({"message": "half of them"}, "half of them"), ("no shard 2", "no shard 2")],
