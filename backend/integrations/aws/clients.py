@@ -164,7 +164,15 @@ def _client(config: AwsConfig, service: Service, region: str, once: bool, wait: 
     )
     # Not public, but botocore only switches it on, and Linux then waits two hours.
     made._endpoint.http_session._socket_options += _ALIVE
+    if once:
+        made.meta.events.register("before-send", _on_its_own_connection)
     return made
+
+
+def _on_its_own_connection(request: Any, **_: Any) -> None:
+    """A kept connection may be closed by the other side as the request leaves: of a start nobody
+    would know what became of it. Set after signing, since what lies between may take it off."""
+    request.headers["Connection"] = "close"
 
 
 def _session(config: AwsConfig) -> Any:

@@ -1,6 +1,9 @@
 """A start over TLS that broke: before it was sent nothing was started; after it, nobody knows."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -8,6 +11,8 @@ from backend.core.errors import OutcomeUnknown, UpstreamUnavailable
 from backend.integrations.aws.config import AwsConfig
 from backend.integrations.aws.gateway import Gateway
 from tests.fixtures.breaking_tls import BEGUN, BROKEN_RECORD, PLAIN, Breaking, BreaksTls
+
+MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:m"
 
 
 def _gateway(server: BreaksTls) -> Gateway:
@@ -47,3 +52,45 @@ def test_a_handshake_that_fails_started_nothing(
     server = breaking_tls(read=False, then=PLAIN)
     with pytest.raises(UpstreamUnavailable, match=r"does not speak TLS.*Nothing was started"):
         call(_gateway(server))
+
+
+class _OneAnswerAConnection(BaseHTTPRequestHandler):
+    """Closes a kept connection at the moment in which another request comes on it."""
+
+    protocol_version = "HTTP/1.1"
+    answered = False
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.answered:
+            self.close_connection = True
+            return
+        self.answered = True
+        self.send_response(200)
+        answer = b'{"executionArn": "arn:of:it"}'
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_start_is_not_sent_on_a_connection_that_is_just_being_closed() -> None:
+    with _serving(_OneAnswerAConnection) as url:
+        gateway = Gateway(AwsConfig("eu-west-1", url, "A", secret_access_key="s"))
+        for name in ("one", "two", "three"):  # OutcomeUnknown otherwise
+            assert not gateway.start_execution(MACHINE, name, "{}").existed
