@@ -185,13 +185,19 @@ class Gateway:
 
     def _event_config(self, lambda_: Any, name: str, region: str) -> dict[str, Any]:
         """How asynchronous calls are retried and recorded; {} where Lambda's defaults hold."""
+        from botocore.exceptions import ClientError
+
         with clients.calling(
             self.config, LAMBDA, subject=f"the retry setting of {name}", region=region
         ):
             try:
                 # mypy: boto3's clients are untyped
                 return lambda_.get_function_event_invoke_config(FunctionName=name)  # type: ignore[no-any-return]
-            except lambda_.exceptions.ResourceNotFoundException:
+            except ClientError as exc:
+                # By its code: two threads that ask a client for its `exceptions` for the first time
+                # get two sets of classes.
+                if error_code(exc) != "ResourceNotFoundException":
+                    raise
                 return {}  # its answer for "nobody set any": of a good test no call has failed
 
     def _machine(self, name: str) -> TargetFacts:

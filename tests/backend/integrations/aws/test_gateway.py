@@ -3,6 +3,8 @@
 import time
 
 import pytest
+from botocore.client import BaseClient
+from botocore.errorfactory import ClientExceptionsFactory
 from botocore.stub import Stubber
 
 from backend.core.errors import (
@@ -157,6 +159,19 @@ class TestCheckTarget:
             3,
         )
         assert aws.starts() == []
+
+    def test_it_is_found_also_by_two_that_use_the_client_first(
+        self, aws: AwsStandIn, config: AwsConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """botocore makes a client's `exceptions` without a lock: each thread may get its own."""
+        aws.add_function("earnings-lambda")
+        classes = property(
+            lambda client: ClientExceptionsFactory().create_client_exceptions(
+                client.meta.service_model
+            )
+        )
+        monkeypatch.setattr(BaseClient, "exceptions", classes)
+        assert Gateway(config).check_target("lambda", "earnings-lambda").max_attempts == 3
 
     def test_a_dry_run_that_is_not_answered_204_may_have_run_it(
         self, aws: AwsStandIn, config: AwsConfig
