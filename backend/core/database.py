@@ -350,6 +350,7 @@ def _dialect_engine(url: str) -> Engine:
             connect_args=arguments,
         )
         event.listen(engine, "connect", lambda made, _record: sockets.notice_loss(made._sock))
+        event.listen(engine, "connect", _see_the_cluster)
         return engine
     return create_engine(
         parsed,
@@ -359,6 +360,15 @@ def _dialect_engine(url: str) -> Engine:
         isolation_level="READ COMMITTED",  # whatever role or database have as their default
         connect_args={"connect_timeout": 10, "options": "-c timezone=UTC", **sockets.LIBPQ},
     )
+
+
+def _see_the_cluster(connection: Any, _record: Any) -> None:
+    """A node of a Galera cluster answers only once it has what any other had committed before: a
+    balancer gives each connection another node, which would not know yet who has just signed in."""
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
+        if (found := cursor.fetchone()) and found[1] == "ON":
+            cursor.execute("SET SESSION wsrep_sync_wait = 7")  # reads, updates and inserts
 
 
 _lock = threading.Lock()

@@ -73,7 +73,7 @@ def _pool(url: URL, **more: Any) -> Engine:
 
 
 def _mysql(url: URL) -> Engine:
-    return _pool(
+    engine = _pool(
         url,
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
@@ -81,6 +81,18 @@ def _mysql(url: URL) -> Engine:
         # A server may ask for any file of this machine; it gets none, whatever the URL says.
         connect_args={"connect_timeout": 10, "local_infile": False, "init_command": _SETTLED},
     )
+    event.listen(engine, "connect", _see_the_cluster)
+    return engine
+
+
+def _see_the_cluster(connection: Any, _record: Any) -> None:
+    """A node of a Galera cluster answers only once it has what any other had committed before: a
+    balancer gives each connection another node, whose locks and entries would be those of a moment
+    ago."""
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
+        if (found := cursor.fetchone()) and found[1] == "ON":
+            cursor.execute("SET SESSION wsrep_sync_wait = 7")  # reads, updates and inserts
 
 
 def _sqlite(url: URL) -> Engine:
