@@ -43,26 +43,18 @@ class RunContext:
 
 
 def load(session: ReadSession, environment: str | None = None) -> RunContext:
-    """The context of an environment, or of the default one.
+    """The context of an environment, or of the default one; of none only where there is none,
+    for a run without would pass by the policies of those that are there.
 
-    Raises NotFound for an environment that does not exist.
+    Raises NotFound for an environment that does not exist, or when none is the default.
     """
-    settings = get_settings()
-    static = static_mapping.load(settings)
     try:
         view = connections.environment(session, environment)
     except NoDefaultEnvironment:
-        aws = from_connection({}, {}, default_region=settings.lambda_region)
-        return RunContext(
-            NO_ENVIRONMENT,
-            "",
-            False,
-            None,
-            aws,
-            RuleSet("portal"),
-            static,
-            settings.job_arn_property_urn,
-        )
+        if connections.names(session):
+            raise
+        return _without()
+    settings = get_settings()
     configured = connections.find(session, kind="aws", environment=view.name)
     return RunContext(
         environment_id=view.id,
@@ -75,7 +67,21 @@ def load(session: ReadSession, environment: str | None = None) -> RunContext:
             default_region=settings.lambda_region,
         ),
         portal=portal_rules(session, view.id),
-        static=static,
+        static=static_mapping.load(settings),
+        job_property_urn=settings.job_arn_property_urn,
+    )
+
+
+def _without() -> RunContext:
+    settings = get_settings()
+    return RunContext(
+        environment_id=NO_ENVIRONMENT,
+        environment="",
+        is_production=False,
+        datahub=None,
+        aws=from_connection({}, {}, default_region=settings.lambda_region),
+        portal=RuleSet("portal"),
+        static=static_mapping.load(settings),
         job_property_urn=settings.job_arn_property_urn,
     )
 
@@ -86,7 +92,8 @@ def of_run(session: ReadSession, run: IngestionRun) -> RunContext:
 
     Raises EnvironmentDeleted.
     """
-    return load(session, name_of(session, run) or None)
+    name = name_of(session, run)
+    return load(session, name) if name else _without()
 
 
 def name_of(session: ReadSession, run: IngestionRun) -> str:

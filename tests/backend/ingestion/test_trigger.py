@@ -5,6 +5,11 @@ from collections.abc import Callable
 
 from fastapi.testclient import TestClient
 
+from backend.connections import environments
+from backend.core.access import SYSTEM
+from backend.core.database import Database
+from backend.ingestion import run_context
+from backend.models.ingestion import IngestionRun
 from backend.sandbox.aws import AwsStandIn
 from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import ARN_PROPERTY, JOB, URN, Headers
@@ -58,3 +63,29 @@ def test_a_job_whose_property_is_blank_is_as_one_without(
     both = {"jobUrn": JOB, "datasetUrn": URN}
     assert client.post("/api/ingestion/run", headers=headers, json=both).status_code == 200
     assert aws.starts()[0].name == "earnings-lambda"
+
+
+def test_without_a_default_environment_nothing_passes_by_the_policies_of_those_there_are(
+    client: TestClient,
+    token: Headers,
+    mapped: str,
+    aws: AwsStandIn,
+    database: Database,
+    setenv: Callable[..., None],
+) -> None:
+    setenv(DATAHUB_INGESTION_LAMBDA_DEFAULT=mapped)
+    with database.write() as session:
+        environments.add(session, SYSTEM, name="gone", default=True)
+        environments.remove(session, SYSTEM, name="gone", confirm_name="gone")
+    answer = client.post("/api/ingestion/run", headers=token("operator"), json={"datasetUrn": URN})
+    assert (answer.status_code, answer.json()["status"]) == (404, "failed")
+    assert answer.json()["error"] == "NoDefaultEnvironment"
+    assert aws.starts() == []
+
+
+def test_a_run_of_no_environment_stays_one_when_there_is_a_default_one(
+    database: Database, environment: str
+) -> None:
+    with database.read() as session:
+        context = run_context.of_run(session, IngestionRun(environment_id=0))
+    assert (context.environment_id, context.environment) == (0, "")
