@@ -1,12 +1,17 @@
 """The one place where calls to outside systems are counted, timed and traced."""
 
 import contextlib
+import importlib
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 
 from backend.core import metrics, tracing
 from backend.core.errors import CredentialsRefused, OutcomeUnknown, PortalError, UpstreamError
+
+# Whole, before threads make calls: vendors' packages import `six.moves`, and Python does not wait
+# for a `six` that another thread has only begun to import ("No module named 'six.moves'").
+importlib.import_module("six")
 
 #: Systems that are being called; a call within one to the same system is a part of it.
 _open: ContextVar[frozenset[str]] = ContextVar("outside.open", default=frozenset())

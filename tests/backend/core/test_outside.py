@@ -1,5 +1,7 @@
 """Calls to outside systems are counted once each, by how they ended."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -72,3 +74,9 @@ def test_how_long_is_counted_too() -> None:
         pass
     count = metrics.SHARED.get_sample_value("portal_outside_call_seconds_count", labels)
     assert count == 1
+
+
+def test_what_threads_must_not_begin_to_import_at_once_is_there_before_them() -> None:
+    """Two connections were tested at once, and one said "six.moves is not installed"."""
+    code = "import sys, backend.core.outside; sys.exit('six' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
