@@ -10,6 +10,7 @@ import auth.heads
 import auth.pieces
 import auth.preload  # before the first visitor comes
 import auth.reruns  # noqa: F401  # for every session from now on
+from auth.addresses import Addresses
 from auth.first_frame import FirstFrame
 from auth.forwarded import Forwarded
 from auth.headers import SecurityHeaders
@@ -39,6 +40,7 @@ app = st.App(
         Middleware(Unread),
         Middleware(Forwarded),
         Middleware(SecurityHeaders),
+        Middleware(Addresses),
         Middleware(Strangers),
         Middleware(FirstFrame, style=STYLE),
     ],
