@@ -349,8 +349,7 @@ def _dialect_engine(url: str) -> Engine:
             isolation_level="READ COMMITTED",
             connect_args=arguments,
         )
-        event.listen(engine, "connect", lambda made, _record: sockets.notice_loss(made._sock))
-        event.listen(engine, "connect", _see_the_cluster)
+        event.listen(engine, "connect", _mysql_connected)
         return engine
     return create_engine(
         parsed,
@@ -362,13 +361,19 @@ def _dialect_engine(url: str) -> Engine:
     )
 
 
-def _see_the_cluster(connection: Any, _record: Any) -> None:
-    """A node of a Galera cluster answers only once it has what any other had committed before: a
-    balancer gives each connection another node, which would not know yet who has just signed in."""
+def see_the_cluster(cursor: Any) -> None:
+    """A session on a node of a Galera cluster gets its answers only once the node has what any
+    other had committed before: a balancer gives each connection another node, which would not know
+    yet who has just signed in, or what a run has just written."""
+    cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
+    if (found := cursor.fetchone()) and found[1] == "ON":
+        cursor.execute("SET SESSION wsrep_sync_wait = 7")  # reads, updates and inserts
+
+
+def _mysql_connected(connection: Any, _record: Any) -> None:
+    sockets.notice_loss(connection._sock)
     with contextlib.closing(connection.cursor()) as cursor:
-        cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
-        if (found := cursor.fetchone()) and found[1] == "ON":
-            cursor.execute("SET SESSION wsrep_sync_wait = 7")  # reads, updates and inserts
+        see_the_cluster(cursor)
 
 
 _lock = threading.Lock()

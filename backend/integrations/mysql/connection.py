@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pymysql
 
 from backend.core import stopping
+from backend.core.database import see_the_cluster
 from backend.core.errors import InvalidInput
 from backend.core.trust import Trust
 from backend.integrations.mysql.errors import translated
@@ -115,6 +116,7 @@ def _settle(cursor: Any, statement_timeout: float, lock_timeout: float, *, reado
     # right, and is no matter without a binary log: whoever relies on it looks at what is set.
     with contextlib.suppress(pymysql.err.Error):
         cursor.execute("SET SESSION binlog_format = 'ROW'")
+    see_the_cluster(cursor)
     cursor.execute("SELECT VERSION()")
     if is_mariadb(str(cursor.fetchone()[0])):
         cursor.execute("SET SESSION max_statement_time = %s", (statement_timeout,))

@@ -45,6 +45,10 @@ class Meaning:
 _GRANT = "Grant this user SELECT, INSERT and UPDATE on the table."
 _ASK = "Ask the database's administrator."
 _LATER = "Try again in a moment."
+_LARGER = (
+    "Nothing was changed; raise max_binlog_cache_size, or on Galera wsrep_max_ws_rows and "
+    "wsrep_max_ws_size, for the run, or leave columns out."
+)
 
 MEANINGS: dict[int, Meaning] = {
     1040: Meaning(UpstreamUnavailable, "the server has no free connection", _LATER),
@@ -90,6 +94,7 @@ MEANINGS: dict[int, Meaning] = {
     1146: Meaning(
         UpstreamError, "the table does not exist", "Check the database in the connection."
     ),
+    1197: Meaning(UpstreamError, "the transaction is larger than its binary log takes", _LARGER),
     1203: Meaning(UpstreamUnavailable, "this user has too many connections open", _LATER),
     1205: Meaning(UpstreamUnavailable, "a row stayed locked by somebody else", _LATER),
     1213: Meaning(UpstreamUnavailable, "it collided with somebody else's transaction", _LATER),
@@ -169,6 +174,7 @@ MEANINGS: dict[int, Meaning] = {
         "(MariaDB).",
     ),
     3168: Meaning(UpstreamUnavailable, "the server is not available", _LATER),
+    4165: Meaning(UpstreamError, "the transaction is larger than its cluster takes", _LARGER),
     4151: Meaning(CredentialsRefused, "the account is locked", "Ask for ALTER USER … UNLOCK."),
 }
 #: MariaDB's require_secure_transport and an account's REQUIRE SSL have no number of their own.
