@@ -125,8 +125,8 @@ def _problem(request: Request, problem: dict[str, Any]) -> str:
         return f"the body is not JSON: {reason} (at character {place[-1]})"
     kind = request.headers.get("content-type", "")
     if place == ("body",) and "json" not in kind and problem["type"] != "extra_forbidden":
-        came = kind or "nothing named"
-        return f"the body came as {came}: send JSON with Content-Type: application/json"
+        came = f"came as {kind}" if kind else "is missing, or came without its type"
+        return f"the body {came}: send JSON with Content-Type: application/json"
     return f"{'.'.join(str(part) for part in place)}: {_said(problem)}"
 
 

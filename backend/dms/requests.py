@@ -305,7 +305,7 @@ def _text(
     why: str = "",
 ) -> str:
     value = holder.get(key)
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         problems.append(f"{name} is missing{why}")
     elif not isinstance(value, str):
         problems.append(f"{name} must be text, not {type(value).__name__}")

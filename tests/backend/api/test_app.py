@@ -100,6 +100,7 @@ class TestErrors:
             (b'{"dataset":"\xff"}', "application/json", 400, "the body cannot be read as JSON"),
             (b"[" * 100_000, "application/json", 400, "the body cannot be read as JSON"),
             (b"dataset=x", "application/x-www-form-urlencoded", 422, "Content-Type: application/"),
+            (b"", "", 422, "the body is missing, or came without its type: send JSON"),
             (b"[]", "application/json", 422, "body: Input should be a valid dictionary"),
         ],
     )

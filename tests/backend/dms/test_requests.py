@@ -70,6 +70,7 @@ class TestParse:
             ({"nfs_mount_opts": ["rw"]}, "nfs_mount_opts must be text"),
             ({"id": "x" * 256}, "backup_target.id must be at most 255"),
             ({"id": 5}, "backup_target.id must be text"),
+            ({"id": " "}, "backup_target.id is missing"),
         ],
     )
     def test_a_wrong_target_field_is_named(self, change: dict[str, Any], named: str):

@@ -209,6 +209,7 @@ LIKELY = {
     "loginid": ["adventure-works\\ken0"],
     "ship_name": ["Anna B."],
     "postal_code": ["98011"],
+    "billing_zip": ["98011"],
     "patient_nhs_number": ["943 476 5919"],
     "address_of_origin": ["2001:db8::1", "2001:db8::2"],
     "Source Address": ["2001:db8::1", "2001:db8::2"],
