@@ -90,7 +90,7 @@ NAMES = {
     "payment card number": ["card_number", "creditCardNumber"],
     "national identifier": ["ssn", "passport_no", "tax_id"],
     "IP address": ["ip", "client_ip", "ip_address"],
-    "postal address": ["street", "address_line1", "home_address"],
+    "postal address": ["street", "address_line1", "home_address", "zip", "zip_code"],
 }
 
 
@@ -110,7 +110,7 @@ class TestNames:
             "emailed",
             "phonetic",
             "description",
-            "zip",
+            "clip",
             "ipo_date",
             "cardinality",
             "grandiban_total",
