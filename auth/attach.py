@@ -93,8 +93,7 @@ async def _is_own(session_id: str, headers: Headers) -> bool:
 def _asks(headers: Headers) -> str:
     values = cookies.of(headers)
     raw, browser = values.get(cookies.session_name(), ""), values.get(cookies.browser_name(), "")
-    with get_database().read() as session:
-        known = sessions.actor_for(session, raw, active=False)
+    known = get_database().ask(sessions.actor_for, raw, active=False)
     return _owner(known.actor.id if known else None, browser)
 
 

@@ -19,8 +19,7 @@ def signed_in() -> SignedIn | None:
     """Who is signed in now, with the role of now; None for a stranger."""
     raw, found = raw_cookie(), None
     if raw:
-        with get_database().read() as session:
-            found = sessions.actor_for(session, raw, active=not reruns.is_of_timer())
+        found = get_database().ask(sessions.actor_for, raw, active=not reruns.is_of_timer())
     context = get_script_run_ctx(suppress_warning=True)
     if context is not None:
         account_id = found.actor.id if found else None

@@ -199,14 +199,13 @@ def _because(why: str, back: str) -> Response:
 
 
 def _write_down(request: Request, provider: str, error: str, browser: str) -> None:
-    with get_database().write() as session:
-        provider_flows.refuse(
-            session,
-            provider=provider,
-            browser=browser,
-            address=_address(request),
-            error=error,
-        )
+    get_database().change(
+        provider_flows.refuse,
+        provider=provider,
+        browser=browser,
+        address=_address(request),
+        error=error,
+    )
 
 
 def _remember(request: Request, name: str, started: Any, next_path: str, fresh: bool) -> None:
@@ -223,8 +222,7 @@ def _remember(request: Request, name: str, started: Any, next_path: str, fresh: 
 
 
 def _take(request: Request, state: str) -> Flow:
-    with get_database().write() as session:
-        return provider_flows.take(session, state=state, browser=_browser(request))
+    return get_database().change(provider_flows.take, state=state, browser=_browser(request))
 
 
 def _take_in(request: Request, provider: providers.Provider, answer: Any, flow: Flow) -> str:
@@ -245,8 +243,9 @@ def _take_in(request: Request, provider: providers.Provider, answer: Any, flow: 
 
 
 def _end_named(claims: dict[str, Any]) -> int:
-    with get_database().write() as session:
-        return provider_sessions.end_named(session, issuer=str(claims["iss"]), claims=claims)
+    return get_database().change(
+        provider_sessions.end_named, issuer=str(claims["iss"]), claims=claims
+    )
 
 
 def last_error() -> str:

@@ -11,7 +11,6 @@ from backend.core.database import get_database
 def button(label: str = "Sign out") -> None:
     """A button that signs this browser out and then shows the sign-in form."""
     if st.button(label, key="auth.sign_out", icon=":material/logout:", width="stretch"):
-        with get_database().write() as session:
-            sessions.sign_out(session, current.raw_cookie())
+        get_database().change(sessions.sign_out, current.raw_cookie())
         ticket_form.post(SIGN_OUT_PATH, {})
         st.stop()

@@ -27,8 +27,9 @@ SCRIPTS = (POST_SCRIPT,)
 
 def sign_in(actor: Actor) -> None:
     """Give the browser the session cookie of an account whose credentials were just right."""
-    with get_database().write() as session:
-        ticket = tickets.issue(session, account_id=actor.id, browser=current.browser_nonce())
+    ticket = get_database().change(
+        tickets.issue, account_id=actor.id, browser=current.browser_nonce()
+    )
     post(SIGN_IN_PATH, {"ticket": ticket, "next": ""})
 
 

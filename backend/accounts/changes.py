@@ -19,8 +19,7 @@ def change_account(
     """Call the service again that was asked."""
     access.require(actor, Permission.ACCOUNTS_WRITE)
     called = _ON_ACCOUNTS[parameters.pop("verb")]
-    with database.write() as session:
-        called(session, actor, **parameters)
+    database.change(called, actor, **parameters)
     return Begun(end=End("succeeded"))
 
 
@@ -34,8 +33,7 @@ def add_token(
     """Make the token whose hash was kept."""
     access.require(actor, Permission.API_TOKENS_WRITE)
     parameters.pop("verb")
-    with database.write() as session:
-        api_tokens.insert(session, actor, **parameters)
+    database.change(api_tokens.insert, actor, **parameters)
     return Begun(end=End("succeeded"))
 
 

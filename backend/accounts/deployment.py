@@ -37,21 +37,19 @@ def prove(
     """
     access.require(actor, Permission.API_TOKENS_WRITE)
     address = Address.of(url or get_settings().public_url)
-    with database.write() as session:
-        made = api_tokens.add(
-            session,
-            SYSTEM,
-            name="prove deployment",
-            role="auditor",
-            days=1,
-            actions=[Permission.ACCOUNTS_READ],
-        )
+    made = database.change(
+        api_tokens.add,
+        SYSTEM,
+        name="prove deployment",
+        role="auditor",
+        days=1,
+        actions=[Permission.ACCOUNTS_READ],
+    )
     try:
         view = probes.believed(address, made.raw)
         checks = [probes.settings_fit(view), probes.forged_address(address, made.raw)]
     finally:
-        with database.write() as session:
-            api_tokens.revoke(session, SYSTEM, token_id=made.view.id)
+        database.change(api_tokens.revoke, SYSTEM, token_id=made.view.id)
     for check in probes.WITHOUT_TOKEN:
         if step is not None:
             step(len(checks), len(probes.WITHOUT_TOKEN) + 2, check.__name__.replace("_", " "))

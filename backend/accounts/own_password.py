@@ -33,8 +33,7 @@ def change(database: Database, actor: Actor, *, current: str, new: str, session_
         name, verified = row.name, row.password_hash
     if len(current) > passwords.MAX_LENGTH or not passwords.verify(current, verified):
         raise WrongPassword()
-    with database.write() as session:
-        backoff.forgive(session, name_key="", address="", device=device)
+    database.change(backoff.forgive, name_key="", address="", device=device)
     if current == new:
         raise InvalidInput("The new password is the current one. Choose another one.")
     stored = passwords.hash_password(passwords.check_new(new, name=name))

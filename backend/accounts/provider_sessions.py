@@ -106,8 +106,7 @@ def check_due(database: Database) -> int:
     A provider that does not answer ends nothing: its sessions are asked about again next time.
     """
     configured = providers.load()
-    with database.write() as session:
-        due = _due(session)
+    due = database.change(_due)
     silent: set[str] = set()
     for session_id, name, answer in due:
         if name in silent:
@@ -235,8 +234,7 @@ def _follow(
 
 
 def _end(database: Database, session_id: int, reason: str) -> None:
-    with database.write() as session:
-        _end_one(session, session_id, reason)
+    database.change(_end_one, session_id, reason)
 
 
 def _end_one(session: WriteSession, session_id: int, reason: str) -> int:

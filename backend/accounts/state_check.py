@@ -14,6 +14,5 @@ def problem(database: Database, *, full: bool) -> str:
     damage = startup.damage(database)
     if damage:
         return damage
-    with database.read() as session:
-        found = audit.verify(session, full=full)
+    found = database.ask(audit.verify, full=full)
     return "" if found.ok else f"The audit log was changed: {found.problem}."

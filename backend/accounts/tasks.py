@@ -47,8 +47,7 @@ def prove_deployment(ctx: JobContext) -> dict[str, Any]:
 def ask_for_check(database: Database) -> None:
     """Once a day; on Sundays from the first row of the audit log."""
     full = clock.now().weekday() == 6
-    with database.write() as session:
-        enqueue(session, SYSTEM, state_check.KIND, {"full": full}, subject="the portal's state")
+    database.change(enqueue, SYSTEM, state_check.KIND, {"full": full}, subject="the portal's state")
 
 
 # The witness that it compares the log with is in the portal's data folder; a worker on another

@@ -91,7 +91,6 @@ def _authenticated(raw: str, address: str) -> Actor | PortalError:
     from backend.accounts import api_tokens
 
     try:
-        with get_database().read() as session:
-            return api_tokens.authenticate(session, raw, address=address)
+        return get_database().ask(api_tokens.authenticate, raw, address=address)
     except PortalError as exc:
         return exc

@@ -91,13 +91,11 @@ def settle(database: Database, actor: Actor) -> Settled:
 
 def _require_nobody_leads(database: Database) -> None:
     """A worker that does not lead is seen once the lease is free: it takes it within a tick."""
-    with database.read() as session:
-        first = schedule.lease(session)
+    first = database.ask(schedule.lease)
     free = 0
     while free < 2 * schedule.TICK_SECONDS:
         time.sleep(1.0)
-        with database.read() as session:
-            held = schedule.lease(session)
+        held = database.ask(schedule.lease)
         if held is not None and held != first:
             raise PortalRuns(f"{held.holder.split(':')[0]} works on this state database right now.")
         free = free + 1 if held is None else 0
@@ -127,8 +125,7 @@ def _settle(
 
 def _vouched(database: Database, ended: Mapping[str, int]) -> Settled:
     """The checkpoint is of the state that is there now; how that state is."""
-    with database.read() as session:
-        audit.rewind_checkpoint(session)
+    database.ask(audit.rewind_checkpoint)
     with database.read() as session:
         return Settled(**ended, chain=audit.verify(session))
 

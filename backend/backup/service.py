@@ -86,13 +86,12 @@ def _record(
     outcome: str = "",
     keys: bool = False,
 ) -> None:
-    with database.write() as session:
-        audit.record(
-            session,
-            actor,
-            Permission.BACKUP_MAKE.value,
-            subject=f"backup {target.name}",
-            phase=phase,
-            outcome=outcome,
-            details={"keys": keys} if phase == "outcome" else None,
-        )
+    database.change(
+        audit.record,
+        actor,
+        Permission.BACKUP_MAKE.value,
+        subject=f"backup {target.name}",
+        phase=phase,
+        outcome=outcome,
+        details={"keys": keys} if phase == "outcome" else None,
+    )

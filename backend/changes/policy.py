@@ -100,8 +100,9 @@ def carry_out(
     """An approved change of a policy."""
     access.require(actor, Permission.CHANGES_CONFIGURE)
     rule = checked(dict(parameters["rule"]))  # type: ignore[call-overload]  # a rule's own dump
-    with database.write() as session:
-        save(session, actor, environment=environment, action=str(parameters["action"]), rule=rule)
+    database.change(
+        save, actor, environment=environment, action=str(parameters["action"]), rule=rule
+    )
     return Begun(end=actions.End("succeeded"))
 
 

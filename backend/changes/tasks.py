@@ -13,8 +13,7 @@ from backend.jobs.schedule import every
 def carry_out(ctx: JobContext, *, change_id: int) -> dict[str, Any]:
     """Fails when the change was refused or did not end well."""
     lifecycle.carry_out(ctx.database, change_id)
-    with ctx.database.read() as session:
-        view = service.get(session, SYSTEM, change_id=change_id)
+    view = ctx.database.ask(service.get, SYSTEM, change_id=change_id)
     result: dict[str, Any] = {"change_id": change_id, "status": view.status, "run_id": view.run_id}
     if view.status in ("failed", "refused", "unknown"):
         result[FAILED] = view.outcome

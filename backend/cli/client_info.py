@@ -32,8 +32,7 @@ def refresh_client_info(
         ended = client_info.refresh_all(database, actor)
     elif environment:
         ended = (client_info.refresh(database, actor, environment=environment),)
-    with database.read() as session:
-        views = client_info.list_all(session, actor)
+    views = database.ask(client_info.list_all, actor)
     wanted = {item.environment for item in ended} or {item.environment for item in views}
     shown = [item for item in views if item.environment in wanted]
     lines = [_ended_line(item) for item in ended]
@@ -42,8 +41,7 @@ def refresh_client_info(
     emit(_document(shown, ended), json, "\n".join(lines))
     _finish(ended, asked=bool(environment))
     if not shown:
-        with database.read() as session:
-            resolve.environment(session)  # raises "No default environment found" with what to do
+        database.ask(resolve.environment)  # raises "No default environment found" with what to do
 
 
 def _finish(ended: Sequence[Refresh], *, asked: bool) -> None:

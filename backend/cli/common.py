@@ -121,8 +121,7 @@ def actor() -> Actor:
     if raw:
         from backend.accounts import api_tokens
 
-        with database().read() as session:
-            found = api_tokens.authenticate(session, raw, address="command line")
+        found = database().ask(api_tokens.authenticate, raw, address="command line")
         access.limit_environments(found)
         return found
     try:

@@ -79,12 +79,10 @@ def get_datahub_client_info(
     name = getattr(environment, "name", environment)
     database = database or get_database()
     try:
-        with database.read() as session:
-            view = get(session, SYSTEM, environment=None if name is None else str(name))
+        view = database.ask(get, SYSTEM, environment=None if name is None else str(name))
         if view.connection_status == "unknown":
             refresh(database, SYSTEM, environment=view.environment)
-            with database.read() as session:
-                view = get(session, SYSTEM, environment=view.environment)
+            view = database.ask(get, SYSTEM, environment=view.environment)
     except PortalError as exc:
         return {"success": False, "error": exc.message}
     if view.connection_status != "connected":
@@ -135,8 +133,7 @@ def refresh_one(database: Database, actor: Actor, *, environment: EnvironmentVie
     """
     access.require(actor, Permission.CONNECTIONS_TEST)
     try:
-        with database.read() as session:
-            config = resolve.find_in(session, environment.id, kind="datahub")
+        config = database.ask(resolve.find_in, environment.id, kind="datahub")
         if config is None:
             return Refresh(environment.name, "skipped", error="no DataHub connection")
         return _retrieve(database, config)

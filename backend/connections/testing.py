@@ -160,8 +160,7 @@ def _test(
 ) -> TestResult:
     result = replace(probing.run(config), tested_by=actor.name, draft=is_draft)
     stopping.step("keeping the result")  # who stopped it wants none of it
-    with database.write() as session:
-        result = _record(session, actor, config, result, by_schedule)
+    result = database.change(_record, actor, config, result, by_schedule)
     if config.kind == "datahub" and not result.draft:
         client_info.after_test(database, actor, config, result)
     return result
@@ -238,8 +237,7 @@ def run_overdue(
     """Test every connection that was not tested for `EVERY`, one after the other; how many were
     ok and failed. progress: (done, of how many)."""
     access.require(actor, Permission.CONNECTIONS_TEST)
-    with database.read() as session:
-        due = overdue(session)
+    due = database.ask(overdue)
     counts = {"ok": 0, "failed": 0}
     for number, (environment_id, kind) in enumerate(due):
         progress(number, len(due))

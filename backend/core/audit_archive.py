@@ -62,8 +62,7 @@ class Events:
     def leave(self, database: Database, before: datetime, step: Step) -> int:
         """Move them into files. Raises LogBroken."""
         moved, turns = 0, Turns(database)
-        with database.read() as session:
-            head = audit.head_of(session)
+        head = database.ask(audit.head_of)
         while True:
             with database.read() as session:
                 key = audit.key_of(session)

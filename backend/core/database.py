@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NewType, TypeVar
+from typing import Any, Concatenate, NewType, ParamSpec, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -38,11 +38,12 @@ from backend.core import clock, database_file, sockets, sqlite_engine
 from backend.core.errors import InvalidInput, PortalError, Waiting
 from backend.core.log import get_logger
 
+P = ParamSpec("P")
+T = TypeVar("T")
 log = get_logger(__name__)
 
 ReadSession = NewType("ReadSession", Session)
 WriteSession = NewType("WriteSession", ReadSession)
-T = TypeVar("T")
 #: In a session's `info`: what `once` was answered.
 _KNOWN = "known"
 
@@ -62,6 +63,7 @@ _SETTLED = (
 
 #: Longer than a writer that waits takes to ask anew.
 _GAP_SECONDS = 0.004
+_LATER = "Nothing was changed; try again in a moment."
 
 #: Primary keys: 64 bit everywhere, and SQLite's rowid alias so that it auto-increments.
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -185,6 +187,13 @@ class Database:
         for callback in session.info.pop("after_close", []):
             callback()
 
+    def ask(
+        self, question: Callable[Concatenate[ReadSession, P], T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """What `question` answers in a session of its own that never commits."""
+        with self.read() as session:
+            return question(session, *args, **named)
+
     @contextlib.contextmanager
     def write(self) -> Iterator[WriteSession]:
         """A session committed once at the end; rolled back when anything but `Waiting` raises.
@@ -212,6 +221,13 @@ class Database:
             callback()
         if waiting is not None:
             raise waiting
+
+    def change(
+        self, work: Callable[Concatenate[WriteSession, P], T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """What `work` answers in a session of its own, committed when it returns."""
+        with self.write() as session:
+            return work(session, *args, **named)
 
     def dispose(self) -> None:
         self.engine.dispose()
@@ -293,23 +309,19 @@ def _translated(path: str | None = None) -> Iterator[None]:
         yield
     except PoolTimeout as exc:
         log.warning("No connection to the state database became free.", reason=str(exc))
-        raise StateDatabaseDown(
-            "The portal has too much to do right now. Nothing was changed; try again in a moment."
-        ) from exc
+        raise StateDatabaseDown(f"The portal has too much to do right now. {_LATER}") from exc
     except DBAPIError as exc:
         trouble = _trouble(exc)
         if trouble is None and isinstance(exc, OperationalError):
-            trouble = "is not available right now. Nothing was changed; try again in a moment."
+            trouble = f"is not available right now. {_LATER}"
         if trouble is not None:
             log.warning("The state database refused a statement.", reason=str(exc.orig))
             raise StateDatabaseDown(f"The portal's own database {trouble}") from exc
         if database_file.is_damage(exc):
             raise StateDamaged(database_file.sentence(path, str(exc.orig))) from exc
         if exc.connection_invalidated:
-            raise StateDatabaseDown(
-                "The connection to the portal's own database was lost. Nothing was changed; "
-                "try again in a moment."
-            ) from exc
+            lost = f"The connection to the portal's own database was lost. {_LATER}"
+            raise StateDatabaseDown(lost) from exc
         raise
 
 
@@ -336,29 +348,17 @@ def _dialect_engine(url: str) -> Engine:
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         return sqlite_engine.make(url, parsed.database)
+    options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 20}
+    options["isolation_level"] = "READ COMMITTED"  # whatever role or database have as their default
     if backend in ("mysql", "mariadb"):
         parsed = parsed.update_query_dict({"charset": "utf8mb4"})
         # A server may ask for any file of this machine; it gets none, whatever the URL says.
         arguments = {"connect_timeout": 10, "local_infile": False, "init_command": _SETTLED}
-        engine = create_engine(
-            parsed,
-            pool_pre_ping=True,
-            pool_recycle=1800,
-            pool_size=10,
-            max_overflow=20,
-            isolation_level="READ COMMITTED",
-            connect_args=arguments,
-        )
+        engine = create_engine(parsed, pool_recycle=1800, connect_args=arguments, **options)
         event.listen(engine, "connect", _mysql_connected)
         return engine
-    return create_engine(
-        parsed,
-        pool_pre_ping=True,
-        pool_size=10,
-        max_overflow=20,
-        isolation_level="READ COMMITTED",  # whatever role or database have as their default
-        connect_args={"connect_timeout": 10, "options": "-c timezone=UTC", **sockets.LIBPQ},
-    )
+    arguments = {"connect_timeout": 10, "options": "-c timezone=UTC", **sockets.LIBPQ}
+    return create_engine(parsed, connect_args=arguments, **options)
 
 
 def see_the_cluster(cursor: Any) -> None:

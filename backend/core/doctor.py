@@ -72,8 +72,7 @@ def _check_state(open_database: Callable[[], Database], problems: list[str]) -> 
             problems.append(damaged)
             return fine
         fine.append(f"state database at revision {startup.SCHEMA_REVISION}")
-        with database.read() as session:
-            chain = audit.verify(session, full=False)
+        chain = database.ask(audit.verify, full=False)
         if chain.ok:
             fine.append(f"audit chain of {chain.events} events is whole")
         else:

@@ -115,8 +115,7 @@ class Rows:
 
     def leave(self, database: Database, before: datetime, step: Step) -> int:
         conditions, turns, removed, after = self.old(before), Turns(database), 0, 0
-        with database.read() as session:
-            newest = self._newest(session)
+        newest = database.ask(self._newest)
         while True:
             with database.read() as session:
                 query = select(self.table).where(self._key > after, self._key < newest, *conditions)

@@ -104,8 +104,7 @@ def _create(database: Database, vault: Vault, name: str) -> None:
             )
     except IntegrityError:
         # Another process made it in the same instant; the one that is stored counts.
-        with database.read() as session:
-            read(session, vault, name)
+        database.ask(read, vault, name)
 
 
 def read(session: ReadSession, vault: Vault, name: str) -> bytes:

@@ -12,8 +12,7 @@ def _mapped(environment: str) -> Sequence[tuple[str, str]]:
     from backend.core.database import get_database
     from backend.ingestion import mapping
 
-    with get_database().read() as session:
-        targets = mapping.mapped_targets(session, environment=environment)
+    targets = get_database().ask(mapping.mapped_targets, environment=environment)
     return [(target.kind, target.name) for target in targets]
 
 

@@ -25,8 +25,7 @@ def check_targets(
     Stops at the first error that is about AWS as a whole (credentials, network) and raises it.
     """
     access.require(actor, Permission.INGESTION_MAPPING_WRITE)
-    with database.read() as session:
-        context = run_context.load(session, environment)
+    context = database.ask(run_context.load, environment)
     wanted = sorted(
         {rule.target for rules in context.sources for rule in rules if not rule.problem},
         key=lambda target: (target.kind, target.name),
@@ -35,8 +34,7 @@ def check_targets(
     for done, target in enumerate(wanted[:MAX_TARGETS], start=1):
         problem = _problem(context, target)
         dead += bool(problem)
-        with database.write() as session:
-            set_problem(session, context.environment_id, target, problem, clock.now())
+        database.change(set_problem, context.environment_id, target, problem, clock.now())
         if progress is not None:
             progress(done, min(len(wanted), MAX_TARGETS), "")
     return {"checked": min(len(wanted), MAX_TARGETS), "dead": dead, "targets": len(wanted)}

@@ -63,8 +63,7 @@ def list_jobs(
     without a DataHub connection, and DataHub's errors.
     """
     access.require(actor, Permission.INGESTION_READ)
-    with database.read() as session:
-        context = run_context.load(session, environment)
+    context = database.ask(run_context.load, environment)
     found = Catalog(context.datahub).client().writers(dataset_urn.strip())
     return DataJobs(
         tuple(

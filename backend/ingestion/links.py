@@ -88,8 +88,7 @@ def apply(
     access.require(actor, Permission.INGESTION_MAPPING_WRITE)
     for urn in dataset_urns:
         urns.parse_dataset(urn)
-    with database.read() as session:
-        context = run_context.load(session, environment)
+    context = database.ask(run_context.load, environment)
     catalog = Catalog(context.datahub)
     catalog.client()
     report = LinkReport(mode)
@@ -229,17 +228,16 @@ def _record(
     outcome = ""
     if phase == "outcome":
         outcome = "failed" if report.failed and not report.changed else "succeeded"
-    with database.write() as session:
-        audit.record(
-            session,
-            actor,
-            f"ingestion:links:{report.mode}",
-            subject=f"DataHub links of {context.environment}",
-            phase=phase,
-            outcome=outcome,
-            details={
-                "datasets": dataset_urns[:20] or "all",
-                "changed": report.changed,
-                "failed": len(report.failed),
-            },
-        )
+    database.change(
+        audit.record,
+        actor,
+        f"ingestion:links:{report.mode}",
+        subject=f"DataHub links of {context.environment}",
+        phase=phase,
+        outcome=outcome,
+        details={
+            "datasets": dataset_urns[:20] or "all",
+            "changed": report.changed,
+            "failed": len(report.failed),
+        },
+    )

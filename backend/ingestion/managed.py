@@ -166,8 +166,7 @@ def describe(database: Database, actor: Actor, *, source_urn: str, environment: 
     """What a run would be now, for who decides about it: its recipe only as a fingerprint."""
     access.require(actor, Permission.INGESTION_RUN)
     found = _catalog(database, environment).client().ingestion_source(source_urn)
-    with database.read() as session:
-        recipe = _fingerprint(session, found)
+    recipe = database.ask(_fingerprint, found)
     said = {**_shown(found), "schedule": found.source.schedule or "", "recipe": recipe[:12]}
     rows = tuple((name.capitalize(), value) for name, value in said.items() if value)
     return Preview(
@@ -287,16 +286,15 @@ def _cancel(ctx: JobContext, client: "DataHubClient", source_urn: str, request_u
 def _record(
     ctx: JobContext, source_urn: str, outcome: str, request_urn: str = "", status: str = ""
 ) -> None:
-    with ctx.database.write() as session:
-        audit.record(
-            session,
-            ctx.actor,
-            ACTION,
-            subject=source_urn,
-            phase="outcome",
-            outcome=outcome,
-            details={"execution_request": request_urn, "status": status},
-        )
+    ctx.database.change(
+        audit.record,
+        ctx.actor,
+        ACTION,
+        subject=source_urn,
+        phase="outcome",
+        outcome=outcome,
+        details={"execution_request": request_urn, "status": status},
+    )
 
 
 def _outcome(status: str) -> str:

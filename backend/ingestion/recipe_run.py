@@ -51,16 +51,15 @@ def run(
         raise JobError(f"The recipe {name} cannot be run: {exc.message}.") from exc
     with recipe_packages.ready(ctx, *needed) as python:
         status = _execute(ctx, python, path, {**(values or {}), **filled}, typed, authorities)
-    with ctx.database.write() as session:
-        audit.record(
-            session,
-            ctx.actor,
-            "ingestion:recipe:start",
-            subject=name,
-            phase="outcome",
-            outcome="succeeded" if status == 0 else "failed",
-            details={"exit_status": status, "environment": environment},
-        )
+    ctx.database.change(
+        audit.record,
+        ctx.actor,
+        "ingestion:recipe:start",
+        subject=name,
+        phase="outcome",
+        outcome="succeeded" if status == 0 else "failed",
+        details={"exit_status": status, "environment": environment},
+    )
     if status != 0:
         raise JobError(f"datahub ingest ended with status {status}; its last lines are in the log.")
     return {"recipe": name, "exit_status": status}

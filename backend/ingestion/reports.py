@@ -38,8 +38,7 @@ _RESULTS: dict[str, Result] = {"succeeded": "SUCCESS", "failed": "FAILURE"}
 
 def sweep(database: Database, *, limit: int = BATCH) -> int:
     """See to every run whose time has come; how many there were."""
-    with database.read() as session:
-        due = repository.due_reports(session, clock.now(), limit)
+    due = database.ask(repository.due_reports, clock.now(), limit)
     for run_id in due:
         try:
             report(database, run_id)

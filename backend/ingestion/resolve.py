@@ -38,8 +38,7 @@ def resolve(
     """
     access.require(actor, Permission.INGESTION_MAPPING_READ)
     dataset_urn, job_urn = checked_urns(dataset_urn, job_urn)
-    with database.read() as session:
-        context = run_context.load(session, environment)
+    context = database.ask(run_context.load, environment)
     return explain(context, Catalog(context.datahub), dataset_urn, job_urn)
 
 

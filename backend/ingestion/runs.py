@@ -183,8 +183,9 @@ def _checked(request: Request) -> Request:
 
 def _notice_redrive(database: Database, context: RunContext, request: Request) -> None:
     """A failed execution that somebody redrove in AWS goes on, and holds its dataset again."""
-    with database.read() as session:
-        found = repository.list_runs(session, _same_subject(context, request), limit=1, before=None)
+    found = database.ask(
+        repository.list_runs, _same_subject(context, request), limit=1, before=None
+    )
     if found.rows and views.redrivable(found.rows[0]):
         tracker.check(database, found.rows[0].run_id)
 

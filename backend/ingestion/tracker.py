@@ -56,8 +56,7 @@ def watch(database: Database, actor: Actor, *, run_id: str) -> RunView:
 
 def sweep(database: Database, *, limit: int = BATCH) -> int:
     """Look at every run whose time has come; returns how many were looked at."""
-    with database.read() as session:
-        due = repository.due_runs(session, clock.now(), limit)
+    due = database.ask(repository.due_runs, clock.now(), limit)
     if not due:
         return 0
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="ingestion-look") as pool:
@@ -83,8 +82,7 @@ def check(database: Database, run_id: str) -> bool:
         observation = status_check.check(config, row)
     except PortalError as exc:
         observation = Observation(note=exc.message, settled=row.settled)
-    with database.write() as session:
-        _write(session, run_id, observation)
+    database.change(_write, run_id, observation)
     return True
 
 

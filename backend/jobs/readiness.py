@@ -99,8 +99,7 @@ def problems(_settings: object = None) -> list[str]:
 
 
 def _leader(database: Database) -> str:
-    with database.read() as session:
-        held = schedule.leader(session)
+    held = database.ask(schedule.leader)
     return OK if held else "No process of the portal runs the schedule."
 
 

@@ -26,8 +26,7 @@ def recover(database: Database, *, at_start: bool = False) -> list[int]:
         rows, now = repository.list_open(session), database_now(session)
     if any(row.heartbeat_at is not None and row.heartbeat_at > now + _AHEAD for row in rows):
         # The clock was set back. From now on: a living process is heard of again, a dead one not.
-        with database.write() as session:
-            repository.heard_now(session, later_than=now + _AHEAD)
+        database.change(repository.heard_now, later_than=now + _AHEAD)
     to_send = []
     for row in rows:
         if row.state == "running":
@@ -37,8 +36,7 @@ def recover(database: Database, *, at_start: bool = False) -> list[int]:
             to_send.append((row.id, row.queue))
     sent = [job_id for job_id, queue in to_send if broker.send(job_id, queue)]
     if sent:
-        with database.write() as session:
-            repository.mark_sent(session, sent)
+        database.change(repository.mark_sent, sent)
     return sent
 
 

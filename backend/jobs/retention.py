@@ -49,14 +49,13 @@ def start(session: WriteSession, actor: Actor) -> int:
 
 
 def _record(database: Database, actor: Actor, removed: dict[str, int]) -> None:
-    with database.write() as session:
-        audit.done(
-            session,
-            actor,
-            Permission.RETENTION_RUN.value,
-            "rows that were kept long enough",
-            removed=removed,
-        )
+    database.change(
+        audit.done,
+        actor,
+        Permission.RETENTION_RUN.value,
+        "rows that were kept long enough",
+        removed=removed,
+    )
 
 
 def _answer(session: ReadSession, rule: Rule) -> RetentionRule:

@@ -78,10 +78,9 @@ class Context:
         if not self._pending:
             return
         values, self._pending = self._pending, {}
-        with self.database.write() as session:
-            owned = repository.update_owned(
-                session, self.job_id, self._worker, self.attempt, **values
-            )
+        owned = self.database.change(
+            repository.update_owned, self.job_id, self._worker, self.attempt, **values
+        )
         self._written = time.monotonic()
         if not owned:
             raise JobLost
@@ -101,8 +100,7 @@ class Context:
             raise JobCancelled
 
     def log(self, line: str) -> None:
-        with self.database.write() as session:
-            repository.add_line(session, self.job_id, _said(line)[:MAX_LINE])
+        self.database.change(repository.add_line, self.job_id, _said(line)[:MAX_LINE])
 
 
 def run(job_id: int, database: Database | None = None) -> bool:
@@ -215,8 +213,7 @@ def _beating(database: Database, job_id: int, worker: str) -> Iterator[None]:
     def beat() -> None:
         while not done.wait(HEARTBEAT_SECONDS):
             try:
-                with database.write() as session:
-                    repository.heartbeat(session, [job_id], worker)
+                database.change(repository.heartbeat, [job_id], worker)
             except PortalError as exc:
                 log.warning("A heartbeat could not be written.", error=exc.message)
 

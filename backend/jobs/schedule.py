@@ -225,8 +225,7 @@ def _take_turn(database: Database, task: Task) -> bool:
     """Mark the task as run now; False when it is not due, or another leader was first: the lease
     of one that hangs runs out while it still works."""
     try:
-        with database.write() as session:
-            return _mark(session, task)
+        return database.change(_mark, task)
     except IntegrityError:
         return False
 

@@ -18,8 +18,7 @@ KEEP_LINES = timedelta(days=30)
 @every("jobs.forget_old_lines", hours=6)
 def forget_old_lines(database: Database) -> None:
     """Delete log lines older than 30 days; the jobs' rows stay."""
-    with database.write() as session:
-        repository.delete_lines_before(session, clock.now() - KEEP_LINES)
+    database.change(repository.delete_lines_before, clock.now() - KEEP_LINES)
 
 
 @every(retention.KIND, hours=24)

@@ -86,8 +86,7 @@ class _Tools:
         self._who = who
 
     def _read(self, service: Callable[..., T], **asked: Any) -> T:
-        with self._database.read() as session:
-            return service(session, self._who, **asked)
+        return self._database.ask(service, self._who, **asked)
 
     def list_environments(self) -> dict[str, Any]:
         """The environments with the health of their connections, as they were last tested."""
@@ -266,8 +265,9 @@ class _Tools:
 
     def withdraw_change(self, change_id: int, reason: str = "") -> dict[str, Any]:
         """Take back a request that this server filed."""
-        with self._database.write() as session:
-            view = changes.withdraw(session, self._who, change_id=change_id, reason=reason)
+        view = self._database.change(
+            changes.withdraw, self._who, change_id=change_id, reason=reason
+        )
         return view.model_dump(mode="json")
 
 

@@ -71,16 +71,15 @@ def run(
     details |= {"outcome": response["outcome"], "error": response["error_msg"]}
     outcome = "succeeded" if response["status"] == "success" else response["outcome"]
     try:
-        with database.write() as session:
-            audit.record(
-                session,
-                actor,
-                AUDIT[kind],
-                subject=subject,
-                phase="outcome",
-                outcome=outcome,
-                details=details,
-            )
+        database.change(
+            audit.record,
+            actor,
+            AUDIT[kind],
+            subject=subject,
+            phase="outcome",
+            outcome=outcome,
+            details=details,
+        )
     except StateDatabaseDown as exc:
         raise StateDatabaseDown(
             f"The {kind} of {subject} ended ({outcome.replace('_', ' ')}) and the ledger has it, "
@@ -101,8 +100,7 @@ def submit(
 ) -> int:
     """The same as a job; returns its id. The request waits encrypted and is deleted when used."""
     access.require_to_ask(actor, Permission.MOUNTS_WRITE)
-    with database.read() as session:
-        where = settings.find(session, environment)
+    where = database.ask(settings.find, environment)
     subject = _subject(where, kind, request, operation_id)
     title = f"{kind} {subject}" + (f" ({where.environment})" if where.environment else "")
     decided = _decided(where, kind, request)
@@ -221,8 +219,7 @@ def delete(
     Raises StillMounted while one is mounted or a mount of it is open, MountNotFound without any.
     """
     access.require_to_ask(actor, Permission.MOUNTS_WRITE)
-    with database.read() as session:
-        where = settings.find(session, environment)
+    where = database.ask(settings.find, environment)
     subject = subject_of(job, target)
     asked: dict[str, Any] = {"job": job, "target": target}
     decided = frozen.of(where, "delete", job=job, target=target)
@@ -246,16 +243,15 @@ def delete(
         raise
     finally:
         explorer.forget_counts()
-        with database.write() as session:
-            audit.record(
-                session,
-                actor,
-                AUDIT["delete"],
-                subject=subject,
-                phase="outcome",
-                outcome=outcome,
-                details={**_where(where), "entries": count},
-            )
+        database.change(
+            audit.record,
+            actor,
+            AUDIT["delete"],
+            subject=subject,
+            phase="outcome",
+            outcome=outcome,
+            details={**_where(where), "entries": count},
+        )
     return count
 
 

@@ -56,8 +56,7 @@ def change_target(
 ) -> Begun:
     access.require(actor, _WRITE)
     service: Any = targets.save if parameters.pop("verb") == "save" else targets.remove
-    with database.write() as session:
-        service(session, actor, environment=environment, **parameters)
+    database.change(service, actor, environment=environment, **parameters)
     return Begun(end=End("succeeded"))
 
 
@@ -113,10 +112,9 @@ def entries_of_host(
 ) -> Preview:
     """The entries that would be said unmounted."""
     access.require(actor, Permission.MOUNTS_READ)
-    with database.read() as session:
-        found = release.plan(
-            session, actor, environment=environment or None, host=parameters["host"]
-        )
+    found = database.ask(
+        release.plan, actor, environment=environment or None, host=parameters["host"]
+    )
     return _entries(f"Mounted on {found.host} by the ledger", found.entries, found.refused)
 
 
@@ -125,10 +123,9 @@ def questions(
 ) -> Preview:
     """What the host's server would be asked."""
     access.require(actor, Permission.MOUNTS_READ)
-    with database.read() as session:
-        found = verification.plan(
-            session, actor, environment=environment or None, host=parameters["host"]
-        )
+    found = database.ask(
+        verification.plan, actor, environment=environment or None, host=parameters["host"]
+    )
     rows = [(str(each.jobid), each.target, each.expected) for each in found.entries]
     return Preview(
         title=f"What {found.host} would be asked",

@@ -74,13 +74,12 @@ def audited(database: Database, actor: Actor, action: str, host: str) -> Iterato
         raise
     finally:
         explorer.forget_counts()
-        with database.write() as session:
-            audit.record(
-                session,
-                actor,
-                action,
-                subject=host,
-                phase="outcome",
-                outcome="failed" if error else "succeeded",
-                details={**details, "error": error},
-            )
+        database.change(
+            audit.record,
+            actor,
+            action,
+            subject=host,
+            phase="outcome",
+            outcome="failed" if error else "succeeded",
+            details={**details, "error": error},
+        )

@@ -47,19 +47,17 @@ def submit(
 ) -> int:
     """`run` as a job; returns its id. Refused at once for what `run` would refuse."""
     access.require_to_ask(actor, Permission.MOUNTS_WRITE)
-    with database.read() as session:
-        where = settings.find(session, environment)
+    where = database.ask(settings.find, environment)
     _check(database, actor, where, _confirmed(where, host, digest), audited=False)
     arguments = {"environment": where.environment, "host": host, "digest": digest}
-    with database.write() as session:
-        return enqueue(
-            session,
-            actor,
-            "mounts.release",
-            arguments,
-            subject=f"release {host}",
-            environment=where.environment,
-        )
+    return database.change(
+        enqueue,
+        actor,
+        "mounts.release",
+        arguments,
+        subject=f"release {host}",
+        environment=where.environment,
+    )
 
 
 def run(
@@ -77,8 +75,7 @@ def run(
     reads the queue. Entries that somebody works on, or that cannot be read, are left as they are.
     """
     access.require_to_ask(actor, Permission.MOUNTS_WRITE)
-    with database.read() as session:
-        where = settings.find(session, environment)
+    where = database.ask(settings.find, environment)
     wanted = _confirmed(where, host, digest)
     _check(database, actor, where, wanted, audited=True)
     reasons: list[str] = []

@@ -61,8 +61,7 @@ def submit(
 ) -> int:
     """`run` as a job; returns its id. The token waits encrypted, as a request does."""
     access.require_to_ask(actor, Permission.MOUNTS_WRITE)
-    with database.read() as session:
-        where = settings.find(session, environment)
+    where = database.ask(settings.find, environment)
     _check(database, actor, where, _confirmed(where, host, digest), keystone_token, audited=False)
     document = {"host": host, "digest": digest, "keystone_token": keystone_token}
     return sealed_requests.enqueue(
@@ -96,8 +95,7 @@ def run(
     when the plan is another by now, NobodyThere when no server reads the host's queue.
     """
     access.require_to_ask(actor, Permission.MOUNTS_WRITE)
-    with database.read() as session:
-        where = settings.find(session, environment)
+    where = database.ask(settings.find, environment)
     wanted = _confirmed(where, host, digest)
     _check(database, actor, where, wanted, keystone_token, audited=True)
     verdicts: Counter[str] = Counter()
@@ -212,16 +210,15 @@ def _asked(
     with translated(), DMSClient(where.db_url, where.rabbitmq_url, where.timeout) as client:
         for entry in wanted.entries:
             try:
-                with database.read() as session:
-                    request = targets.document(
-                        session,
-                        where,
-                        target_id=entry.target,
-                        host=wanted.host,
-                        jobid=entry.jobid,
-                        keystone_token=keystone_token,
-                        actor_name=actor.name,
-                    )
+                request = database.ask(
+                    targets.document,
+                    where,
+                    target_id=entry.target,
+                    host=wanted.host,
+                    jobid=entry.jobid,
+                    keystone_token=keystone_token,
+                    actor_name=actor.name,
+                )
                 with outside.call("dms"):
                     said = client.verify(request, actor=actor.name)
             except DMSClientException as exc:

@@ -46,8 +46,7 @@ def deliver(database: Database, channel_id: int) -> tuple[int, str]:
         if batch is None:
             return sent, ""
         error = _try(batch)
-        with database.write() as session:
-            _record(session, batch, error)
+        database.change(_record, batch, error)
         if error:
             return sent, error
         sent += 1

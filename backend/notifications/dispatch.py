@@ -31,13 +31,11 @@ def watch(database: Database) -> None:
         conditions = list(alerts.by_domain(session, SYSTEM))
     for domain, found in conditions:
         if not isinstance(found, str):
-            with database.write() as session:
-                _compare(session, domain, found)
+            database.change(_compare, domain, found)
     if any(isinstance(found, str) for _, found in conditions):
         return
     lasting = {each.key for _, found in conditions for each in found if isinstance(each, Alert)}
-    with database.write() as session:
-        seen_alerts.forget_ended(session, lasting, began)
+    database.change(seen_alerts.forget_ended, lasting, began)
 
 
 def _compare(session: WriteSession, domain: str, found: Sequence[Alert]) -> None:
@@ -141,8 +139,7 @@ def due_at(channel: Channel, severity: str, now: datetime) -> datetime:
 
 def queue(database: Database) -> None:
     """A job for each channel with something due, unless one is at it."""
-    with database.read() as session:
-        numbers = repository.due_channels(session)
+    numbers = database.ask(repository.due_channels)
     for number in numbers:
         with database.write() as session:
             row = repository.locked(session, number)

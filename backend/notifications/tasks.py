@@ -24,8 +24,7 @@ def send(database: Database) -> None:
 
 @every("notifications.forget", hours=6)
 def forget(database: Database) -> None:
-    with database.write() as session:
-        repository.forget(session, KEEP)
+    database.change(repository.forget, KEEP)
 
 
 @job(dispatch.KIND, title="Send notifications", resumable=True, told=False)

@@ -39,8 +39,7 @@ def find_datasets(
     Raises NotFound without a DataHub connection, and DataHub's errors.
     """
     access.require(actor, Permission.TOKENIZATION_READ)
-    with database.read() as session:
-        config = resolve.connection(session, environment=environment, kind="datahub")
+    config = database.ask(resolve.connection, environment=environment, kind="datahub")
     with sources.datahub_client(config) as client:
         if tagged:
             found = [_named(urn) for urn in client.datasets_with_tag(tags.RUN, limit=500)]

@@ -22,8 +22,7 @@ def carry_out(
     and whoever only looks at the request must leave none behind.
     """
     access.require(actor, Permission.TOKENIZATION_RUN)
-    with database.read() as session:
-        source = sources.locate(session, dataset=parameters["dataset"], environment=environment)
+    source = database.ask(sources.locate, dataset=parameters["dataset"], environment=environment)
     if not source.runnable:
         raise Conflict(f"{sources.NOT_CONFIGURED} in {source.environment.name}.")
     frozen = {**parameters, "trigger": Trigger(parameters["trigger"])}

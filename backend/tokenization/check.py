@@ -114,8 +114,7 @@ def _differences(
         if not names:
             yield Difference(dataset, NOT_CHECKED, [], None, "No column is known to be tokenized.")
             return
-        with ctx.database.read() as session:
-            source = sources.locate(session, dataset=dataset, environment=environment)
+        source = ctx.database.ask(sources.locate, dataset=dataset, environment=environment)
         if not source.runnable:
             yield Difference(dataset, NOT_CHECKED, names, None, f"{sources.NOT_CONFIGURED}.")
             return
@@ -210,8 +209,7 @@ def _of_proof(
     ctx: JobContext, client: DataHubClient, row: TokenizationRun, known: Dataset
 ) -> Iterator[Difference]:
     """Ingestion replaces custom properties as a whole; what the portal put there is put back."""
-    with ctx.database.read() as session:
-        newest = repository.latest_ended(session, row)
+    newest = ctx.database.ask(repository.latest_ended, row)
     view = repository.view(newest)
     wanted = write_back.proof(view)
     if known.custom_properties.get(tags.LAST_RUN_PROPERTY) == wanted:

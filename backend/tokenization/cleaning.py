@@ -34,8 +34,7 @@ def attempt(database: Database, actor: Actor, run_id: int) -> RunView:
             session, actor, ACTION, subject=row.dataset, phase="intent", details={"run_id": run_id}
         )
     try:
-        with database.read() as session:
-            source = sources.locate_run(session, row)
+        source = database.ask(sources.locate_run, row)
         found = engine_for(source).clean_up([c.name for c in repository.choices(row)])
     except PortalError as exc:
         log.warning("A clean-up failed.", run_id=run_id, error=exc.message)

@@ -122,8 +122,7 @@ def repair(
             method=_METHODS[found["repair"]],
         )
     if found["repair"] == check.WRITE_AGAIN and found["run_id"]:
-        with database.write() as session:
-            return service.retry_write_back(session, actor, run_id=found["run_id"])
+        return database.change(service.retry_write_back, actor, run_id=found["run_id"])
     raise InvalidInput(f"{finding}: only a person can mend this. {found['detail']}")
 
 

@@ -96,8 +96,7 @@ def _rewrite(ctx: JobContext, row: TokenizationRun, control: "_Control") -> Endi
 
 
 def _on_engine(ctx: JobContext, row: TokenizationRun, control: Control) -> RewriteResult:
-    with ctx.database.read() as session:
-        source = sources.locate_run(session, row)
+    source = ctx.database.ask(sources.locate_run, row)
     if not source.runnable:
         raise PortalError(f"{NOT_CONFIGURED}.")
     tokenizer = _require_unchanged(ctx, row, source)

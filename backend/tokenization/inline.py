@@ -19,8 +19,7 @@ def complete(database: Database, run: RunView, *, timeout: float = LONGEST) -> R
     if run.job_id is None:
         return run
     do(database, run.job_id, timeout=timeout)
-    with database.read() as session:
-        return service.get(session, SYSTEM, run_id=run.id)
+    return database.ask(service.get, SYSTEM, run_id=run.id)
 
 
 def do(database: Database, job_id: int, *, timeout: float = LONGEST) -> None:
@@ -33,5 +32,4 @@ def wait(database: Database, run: RunView, *, timeout: float) -> RunView:
     """Wait for a worker, at most `timeout` seconds; returns the run as it is then."""
     if run.job_id is not None:
         jobs.wait(database, run.job_id, timeout=timeout)
-    with database.read() as session:
-        return service.get(session, SYSTEM, run_id=run.id)
+    return database.ask(service.get, SYSTEM, run_id=run.id)

@@ -84,8 +84,7 @@ def finish(database: Database, run_id: int, ending: Ending) -> RunView:
 
 def reconcile(database: Database, run_id: int, *, patience: float = PATIENCE) -> RunView:
     """Find out how an abandoned run ended and record it; an ended run is returned as it is."""
-    with database.read() as session:
-        row = repository.get(session, run_id)
+    row = database.ask(repository.get, run_id)
     if row.state not in ACTIVE:
         return repository.view(row)
     return finish(database, run_id, look_up(database, run_id, patience=patience))
@@ -117,8 +116,7 @@ def look_up(
 
 
 def _asked(database: Database, row: TokenizationRun, waiting: str, patience: float) -> Ending:
-    with database.read() as session:
-        source = sources.locate_run(session, row)
+    source = database.ask(sources.locate_run, row)
     engine = engine_for(source)
     known = row.transaction_id  # None: of a backup that was made before the first change
     outcome = engine.outcome(known, patience=patience) if known else Outcome.UNKNOWN

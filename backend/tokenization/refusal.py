@@ -35,8 +35,7 @@ class Refusal:
 
 def runs_likely_columns(database: Database, environment: str) -> bool:
     """Whether a tag on a dataset alone tokenizes the likely columns in this environment."""
-    with database.read() as session:
-        found = resolve.connection(session, environment=environment, kind="tokenization")
+    found = database.ask(resolve.connection, environment=environment, kind="tokenization")
     return found.settings.get("dataset_tag") == "run"
 
 

@@ -70,15 +70,13 @@ def start(
     """
     access.require_to_ask(actor, Permission.TOKENIZATION_RUN)
     detection.check_names(columns or ())
-    with database.read() as session:
-        source = sources.locate(session, dataset=dataset, environment=environment)
+    source = database.ask(sources.locate, dataset=dataset, environment=environment)
     chosen = sources.column_schemes(source, schemes or {})
     how = How(method_for(source, method), clean_up)
     if trigger is Trigger.PAGE:
         _require_confirmation(source, rows_expected, confirmation)
     if not source.runnable:
-        with database.write() as session:
-            return _skip(session, actor, source, trigger, columns or ())
+        return database.change(_skip, actor, source, trigger, columns or ())
     found = engine_for(source).require_columns(columns or ())
     if any(place != found.get(name, place) for name, place in (places or {}).items()):
         raise AnotherTable(str(source.table))
@@ -183,8 +181,7 @@ def action_of(method: Method) -> str:
 
 def _free_abandoned(database: Database, source: Source) -> None:
     """A run whose process died must not hold its table until the schedule comes by."""
-    with database.read() as session:
-        holder = repository.find_active(session, sources.active_key(source))
+    holder = database.ask(repository.find_active, sources.active_key(source))
     if holder is not None:
         reconcile.reconcile_one(database, holder.id)
 

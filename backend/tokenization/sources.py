@@ -227,8 +227,7 @@ def tokenizer(
         ).secrets.get("key")
     if found:
         return Tokenizer(source.scheme, parse_key(found), schemes or {})
-    with database.write() as session:
-        key = ensure_tokenization_key(session, actor, environment_id=source.environment.id)
+    key = database.change(ensure_tokenization_key, actor, environment_id=source.environment.id)
     return Tokenizer(source.scheme, key, schemes or {})
 
 

@@ -86,8 +86,7 @@ def answer(
     database is away (nothing is recorded then; try again), NotFound without a DataHub connection.
     """
     access.require(actor, Permission.TOKENIZATION_RUN)
-    with database.read() as session:
-        config = resolve.connection(session, environment=environment, kind="datahub")
+    config = database.ask(resolve.connection, environment=environment, kind="datahub")
     with sources.datahub_client(config) as client:
         return _answer(database, actor, config, client, dataset, trigger)
 
@@ -154,8 +153,7 @@ def _forget_gone(
             trouble(f"{dataset} waits for the next look: {exc.message}")
             continue
         if gone:
-            with database.write() as session:
-                repository.forget_tag(session, config.environment.id, dataset)
+            database.change(repository.forget_tag, config.environment.id, dataset)
 
 
 def _answer(
@@ -180,8 +178,7 @@ def _answer(
         return Answer(dataset, None, exc.message)
     except (UpstreamError, Conflict):
         # It may work in a moment, so the tag must not count as answered.
-        with database.write() as session:
-            repository.forget_tag(session, environment.id, dataset)
+        database.change(repository.forget_tag, environment.id, dataset)
         raise
     except PortalError as exc:
         _note(database, environment.id, dataset, None, exc.message)
@@ -307,5 +304,4 @@ def _claim(database: Database, environment_id: int, dataset: str) -> bool:
 def _note(
     database: Database, environment_id: int, dataset: str, run_id: int | None, note: str
 ) -> None:
-    with database.write() as session:
-        repository.note_tag(session, environment_id, dataset, run_id=run_id, note=note)
+    database.change(repository.note_tag, environment_id, dataset, run_id=run_id, note=note)

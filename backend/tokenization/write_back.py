@@ -47,8 +47,7 @@ def attempt(database: Database, run_id: int) -> RunView:
             database, run_id, WriteBackState.SKIPPED, f"Run {later} came later and is shown."
         )
     try:
-        with database.read() as session:
-            source = sources.locate_run(session, row)
+        source = database.ask(sources.locate_run, row)
         if source.datahub is None:
             return _record(
                 database,

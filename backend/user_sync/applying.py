@@ -164,14 +164,13 @@ class _Work:
     def _record(self, batch: list["_Task"]) -> None:
         """One short unit of work: what has ended, what is sent next, that we are alive."""
         outcomes = [self._landed(future) for future in list(self._flying) if future.done()]
-        with self._database.write() as session:
-            owned = run_repository.record(
-                session,
-                self._run_id,
-                self._token,
-                intents=[task.position for task in batch],
-                outcomes=outcomes,
-            )
+        owned = self._database.change(
+            run_repository.record,
+            self._run_id,
+            self._token,
+            intents=[task.position for task in batch],
+            outcomes=outcomes,
+        )
         if not owned:
             raise JobLost
         self._done += sum(o.state not in ("pending", "sending") for _, o in outcomes)
@@ -198,10 +197,9 @@ class _Work:
         while self._flying:
             wait(self._flying)
             outcomes = [self._landed(future) for future in list(self._flying)]
-            with self._database.write() as session:
-                run_repository.record(
-                    session, self._run_id, self._token, intents=[], outcomes=outcomes
-                )
+            self._database.change(
+                run_repository.record, self._run_id, self._token, intents=[], outcomes=outcomes
+            )
 
 
 class _Task(NamedTuple):
@@ -228,10 +226,13 @@ class _Source:
 
     def take(self, count: int) -> list[_Task]:
         if len(self._ready) < count and not self._dry:
-            with self._database.read() as session:
-                more = run_repository.next_changes(
-                    session, self._run_id, self._state, after=self._after, limit=_READ_AHEAD
-                )
+            more = self._database.ask(
+                run_repository.next_changes,
+                self._run_id,
+                self._state,
+                after=self._after,
+                limit=_READ_AHEAD,
+            )
             self._ready.extend(_Task(position, change, self._work) for position, change in more)
             self._dry = len(more) < _READ_AHEAD
             self._after = more[-1][0] if more else self._after

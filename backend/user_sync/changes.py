@@ -20,8 +20,7 @@ def carry_out(
     """Start applying the plan; it knows its environment itself."""
     access.require(actor, Permission.USER_SYNC_APPLY)
     del environment
-    with database.write() as session:
-        run = runs.apply(session, actor, **parameters)
+    run = database.change(runs.apply, actor, **parameters)
     return Begun(str(run.id))
 
 

@@ -96,8 +96,7 @@ def suggest(
 def preflight(database: Database, actor: Actor, *, environment: str | None = None) -> PreflightView:
     """What the portal may do at the environment's OpenMetadata; changes nothing there."""
     access.require(actor, Permission.USER_SYNC_PLAN)
-    with database.read() as session:
-        config = resolve.connection(session, kind="openmetadata", environment=environment)
+    config = database.ask(resolve.connection, kind="openmetadata", environment=environment)
     with gateway_for(config) as gateway:
         found = gateway.preflight()
     return PreflightView(environment=config.environment.name, **vars(found))
@@ -108,15 +107,13 @@ def list_domains(
 ) -> tuple[str, ...]:
     """The full names of OpenMetadata's domains, to choose from; asked now."""
     access.require(actor, Permission.USER_SYNC_READ)
-    with database.read() as session:
-        config = resolve.connection(session, kind="openmetadata", environment=environment)
+    config = database.ask(resolve.connection, kind="openmetadata", environment=environment)
     with gateway_for(config) as gateway:
         return tuple(sorted((domain.fqn for domain in gateway.domains()), key=str.casefold))
 
 
 def _config(database: Database, environment: str | None) -> ConnectionConfig:
-    with database.read() as session:
-        return resolve.connection(session, kind="directory", environment=environment)
+    return database.ask(resolve.connection, kind="directory", environment=environment)
 
 
 def upload(

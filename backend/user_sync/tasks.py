@@ -95,11 +95,9 @@ def apply_plan(ctx: JobContext, *, run_id: int) -> dict[str, Any] | None:
 def plan_by_schedule(database: Database) -> None:
     """Start planning where it is due."""
     now = clock.now()
-    with database.read() as session:
-        due = rules_repository.due(session, now)
+    due = database.ask(rules_repository.due, now)
     for environment_id in due:
-        with database.write() as session:
-            _start_due(session, environment_id)
+        database.change(_start_due, environment_id)
 
 
 @every("user_sync.abandoned", minutes=1)
@@ -117,15 +115,12 @@ def forget_old_plans(database: Database) -> None:
     now = clock.now()
     before = now - timedelta(days=7)
     since = before - _LOOKED_BACK if database in _looked_through else None
-    with database.write() as session:
-        dead = repository.fail_abandoned(session, now - timedelta(hours=1))
-    with database.read() as session:
-        gone = repository.outdated(session, before, since=since)
+    dead = database.change(repository.fail_abandoned, now - timedelta(hours=1))
+    gone = database.ask(repository.outdated, before, since=since)
     for plan_id in (*dead, *gone):
         row_repository.drop_rows(database, plan_id)
     for plan_id in gone:
-        with database.write() as session:
-            repository.forget(session, plan_id)
+        database.change(repository.forget, plan_id)
     _looked_through.add(database)
     if gone:
         log.info("Old plans of user changes were deleted.", plans=len(gone))

@@ -206,14 +206,13 @@ def _remove(actor: Actor, found: MappingView, chosen: RuleView, environment: str
 
     def remove() -> None:
         try:
-            with calls.database().write() as session:
-                mapping.remove(
-                    session,
-                    actor,
-                    rule_id=chosen.id,
-                    environment=environment,
-                    revision=found.revision,
-                )
+            calls.database().change(
+                mapping.remove,
+                actor,
+                rule_id=chosen.id,
+                environment=environment,
+                revision=found.revision,
+            )
         except PortalError as exc:
             flash.error(escape(exc.message))
         else:

@@ -54,8 +54,7 @@ def fetch(function: Callable[..., T], /, **arguments: Any) -> T:
     actor, session = _actor(guard.signed_in()), _together.get()
     if session is not None:
         return function(session, actor, **arguments)
-    with get_database().read() as session:
-        return function(session, actor, **arguments)
+    return get_database().ask(function, actor, **arguments)
 
 
 @contextmanager
@@ -77,8 +76,7 @@ def fetch_write(function: Callable[..., T], /, **arguments: Any) -> T:
     """Like `write`, but the PortalError is raised: for what a download makes at the click, where no
     page is drawn that could show it."""
     actor = _actor(guard.signed_in_now())
-    with get_database().write() as session:
-        return function(session, actor, **arguments)
+    return get_database().change(function, actor, **arguments)
 
 
 def write(function: Callable[..., T], /, *, raising: Raising = (), **arguments: Any) -> T | None:

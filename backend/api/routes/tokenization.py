@@ -169,17 +169,16 @@ def get_work_list(
     `only`: one of these, `open` (all but done) or `all`.
     """
     tagged = worklist.tagged(database, caller, environment=environment)
-    with database.read() as session:
-        return worklist.work_list(
-            session,
-            caller,
-            environment=environment,
-            tagged=tagged,
-            text=text,
-            only=only,
-            limit=limit,
-            cursor=cursor,
-        )
+    return database.ask(
+        worklist.work_list,
+        caller,
+        environment=environment,
+        tagged=tagged,
+        text=text,
+        only=only,
+        limit=limit,
+        cursor=cursor,
+    )
 
 
 @router.get("/tokenization/tables")

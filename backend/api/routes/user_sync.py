@@ -58,8 +58,7 @@ def make_plan(database: State, caller: Caller, body: PlanRequest | None = None) 
         origin="api",
         accept_short=wanted.acceptShort,
     )
-    with database.read() as session:
-        return _plan_page(session, caller, plan, RowFilter(), 0, MOST_ROWS)
+    return database.ask(_plan_page, caller, plan, RowFilter(), 0, MOST_ROWS)
 
 
 @router.get("/plans")
@@ -113,15 +112,14 @@ def apply_plan(
     A plan is applied once: asked again, the answer is its first run, with `reused` true.
     """
     wanted = body or ApplyRequest()
-    with database.write() as session:
-        run = service.apply(
-            session,
-            caller,
-            plan_id=plan_id,
-            emails=wanted.emails,
-            user_ids=wanted.userIds,
-            confirm=str(wanted.confirm),
-        )
+    run = database.change(
+        service.apply,
+        caller,
+        plan_id=plan_id,
+        emails=wanted.emails,
+        user_ids=wanted.userIds,
+        confirm=str(wanted.confirm),
+    )
     return _answer(database, caller, response, _wait(database, caller, run, wanted.wait))
 
 
@@ -318,16 +316,14 @@ def _wait(database: Database, caller: Actor, run: RunView, seconds: float) -> Ru
     reused, until = run.reused, time.monotonic() + seconds
     while not run.ended and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
-        with database.read() as session:
-            run = service.get_run(session, caller, run_id=run.id)
+        run = database.ask(service.get_run, caller, run_id=run.id)
     return RunView(**{**run.__dict__, "reused": reused})
 
 
 def _answer(database: Database, caller: Actor, response: Response, run: RunView) -> Run:
     if not run.ended:
         response.status_code = 202
-    with database.read() as session:
-        return _run_page(session, caller, run)
+    return database.ask(_run_page, caller, run)
 
 
 def _run_page(

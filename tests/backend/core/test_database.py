@@ -98,6 +98,19 @@ class TestWrite:
             raise KeyError
         assert free == [True]
 
+    def test_one_question_in_a_session_of_its_own(self, database: Database) -> None:
+        def work(session: ReadSession, name: str, *, holder: str) -> str:
+            session.add(Lease(name=name, holder=holder, expires_at=AT))
+            session.flush()
+            return holder
+
+        assert database.ask(work, "asked", holder="a") == "a"
+        assert database.change(work, "changed", holder="b") == "b"
+        with database.read() as session:
+            kept = set(session.scalars(select(Lease.name)))
+        assert "changed" in kept
+        assert "asked" not in kept
+
     def test_no_connection_left_is_a_kind_error(self, any_database: Database) -> None:
         pool = any_database.engine.pool
         with pytest.raises(StateDatabaseDown, match="too much to do"), any_database.read():
