@@ -86,11 +86,7 @@ def list_command(
     ]
     shown = cli.table(["Status", "Table", "Columns", "Plain rows", "Reason"], rows)
     more = "" if found.next_cursor is None else f"\nmore: --cursor {found.next_cursor}"
-    cli.emit(
-        found.model_dump(mode="json"),
-        json,
-        shown + more + (f"\n{found.note}" if found.note else ""),
-    )
+    cli.emit(found, json, shown + more + (f"\n{found.note}" if found.note else ""))
 
 
 @app.command("tables")
@@ -99,7 +95,7 @@ def tables_command(environment: Environment = "", json: cli.Json = False) -> Non
     found = cli.call(worklist.tables, environment=environment or None)
     rows = [[each.dataset, _count(each.rows)] for each in found.items]
     text = cli.table(["Dataset", "Rows (estimated)"], rows)
-    cli.emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
+    cli.emit(found, json, text + (f"\n{found.note}" if found.note else ""))
 
 
 @app.command("preview")
@@ -247,11 +243,8 @@ def copies_command(
     found = cli.call(copies.find, **wanted)
     rows = [[each.table, each.column, each.reason, each.problem] for each in found.items]
     text = cli.table(["Table", "Column", "Why", "No preview because"], rows)
-    cli.emit(
-        found.model_dump(mode="json"),
-        json,
-        "\n".join(filter(None, (text, f"tokenized already: {found.tokenized}", found.note))),
-    )
+    said = (text, f"tokenized already: {found.tokenized}", found.note)
+    cli.emit(found, json, "\n".join(filter(None, said)))
 
 
 def _copy_previews(wanted: copies.Asked, json: bool) -> None:
@@ -274,7 +267,7 @@ def _copy_previews(wanted: copies.Asked, json: bool) -> None:
         for each in found.items
     ]
     text = cli.table(["Table", "Columns", "Rows to update", "Blockers"], rows)
-    cli.emit(found.model_dump(mode="json"), json, text + (f"\n{found.note}" if found.note else ""))
+    cli.emit(found, json, text + (f"\n{found.note}" if found.note else ""))
 
 
 @app.command("watch")
