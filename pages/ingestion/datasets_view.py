@@ -35,7 +35,7 @@ def draw(actor: Actor, environment: str) -> None:
         datasets.list_datasets,
         environment=environment or None,
         text=text,
-        only=_only(),
+        only=filters.one_of("only", _LABELS, "all"),
         limit=PAGE,
         cursor=_cursor(),
     )
@@ -161,11 +161,5 @@ def _turn(cursor: int) -> None:
     st.query_params["from"] = str(max(0, cursor))
 
 
-def _only() -> str:
-    asked = st.query_params.get("only", "all")
-    return asked if asked in _LABELS else "all"
-
-
 def _cursor() -> int:
-    asked = st.query_params.get("from", "")
-    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 8 else 0
+    return filters.number("from") or 0

@@ -101,16 +101,10 @@ def _row(step: Step, after: float) -> dict[str, Any]:
         "Status": step.status,
         "Kind": step.kind,
         "After": times.duration(after),
-        "Took": _took(step),
+        "Took": times.took(step.started_at, step.finished_at),
         "Tries": step.tries or None,
         "Error": step.error,
     }
-
-
-def _took(step: Step) -> str:
-    if step.finished_at is None:
-        return ""
-    return times.duration((step.finished_at - step.started_at).total_seconds())
 
 
 def _step(run: RunView, step: Step, place: int) -> None:

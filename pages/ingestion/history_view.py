@@ -56,13 +56,8 @@ def ask(actor: Actor, environment: str) -> RunFilter:
 
 
 def load(wanted: RunFilter) -> RunPage:
-    before = st.query_params.get("before", "")
-    return calls.read(
-        service.list_runs,
-        wanted=wanted,
-        limit=PAGE,
-        cursor=int(before) if before.isascii() and before.isdigit() else None,
-    )
+    before = filters.number("before")
+    return calls.read(service.list_runs, wanted=wanted, limit=PAGE, cursor=before)
 
 
 def chart(wanted: RunFilter) -> None:
@@ -127,7 +122,7 @@ def _row(run: RunView) -> dict[str, Any]:
         "Status": run.status,
         "Rule": run.rule.replace("_", " "),
         "By": run.actor_name,
-        "Took": _took(run),
+        "Took": times.took(run.started_at, run.finished_at),
         "Reason": run.reason[:200],
         "Run": run.run_id,
         "Environment": run.environment,
@@ -284,12 +279,6 @@ def _close() -> None:
 def _release(run: RunView) -> None:
     if calls.write(service.release, run_id=run.run_id) is not None:
         flash.info("The dataset can be run again. This run is still followed.")
-
-
-def _took(run: RunView) -> str:
-    if run.started_at is None or run.finished_at is None:
-        return ""
-    return times.duration((run.finished_at - run.started_at).total_seconds())
 
 
 def last_of_dataset(environment: str) -> None:

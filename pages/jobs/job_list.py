@@ -56,13 +56,6 @@ def pages(page: JobPage) -> None:
     filters.pages(page.next_cursor, parameter="before", key="jobs")
 
 
-def took(view: JobView) -> str:
-    """From its start to its end; "" while there is none."""
-    if view.started_at is None or view.finished_at is None:
-        return ""
-    return times.duration((view.finished_at - view.started_at).total_seconds())
-
-
 def _row(view: JobView) -> dict[str, Any]:
     return {
         "Run": view.id,
@@ -72,7 +65,7 @@ def _row(view: JobView) -> dict[str, Any]:
         "State": view.state,
         "By": view.actor_name,
         "Created": view.created_at,
-        "Took": took(view),
+        "Took": times.took(view.started_at, view.finished_at),
         "Started": view.started_at,
         "Ended": view.finished_at,
         "Error": view.error,

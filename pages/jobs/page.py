@@ -29,7 +29,10 @@ def run_details(job_id: int) -> None:
         ("Started", view.started_at, "not yet"),
         ("Ended", view.finished_at, "not yet"),
     )
-    facts = [job_list.took(view), f"attempt {view.attempt}" if view.attempt > 1 else ""]
+    facts = [
+        times.took(view.started_at, view.finished_at),
+        f"attempt {view.attempt}" if view.attempt > 1 else "",
+    ]
     facts += [f"on {escape(view.worker)}" if view.worker else "", escape(view.kind)]
     st.caption(" · ".join(part for part in facts if part))
     if view.result:

@@ -1,6 +1,6 @@
 """Filters that live in the URL, so that a view can be linked, reloaded and gone back to."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -119,8 +119,7 @@ def pills(
 
     options: name in the address → what is shown, with its count.
     """
-    wanted = st.query_params.get(parameter, "")
-    wanted = wanted if wanted in options else first
+    wanted = one_of(parameter, options, first)
     value = st.pills(
         label,
         list(options),
@@ -133,6 +132,12 @@ def pills(
         on_change=_store(key, parameter, str),
     )
     return str(value or wanted)
+
+
+def one_of(parameter: str, options: Collection[str], first: str) -> str:
+    """Which of a few words `?parameter=` names; `first` when it names none of them."""
+    wanted = st.query_params.get(parameter, "")
+    return wanted if wanted in options else first
 
 
 def number(parameter: str) -> int | None:
@@ -198,8 +203,7 @@ def view(
     parameters that go with a change of the part.
     """
     seen, turns = f"{key}.url", f"{key}.turns"
-    wanted = st.query_params.get(parameter, "")
-    wanted = wanted if wanted in options else first
+    wanted = one_of(parameter, options, first)
     if st.session_state.get(seen, wanted) != wanted:
         # A browser that has not drawn this yet still sends the part before, as if it were pressed
         # now: not to this control, which is another one.

@@ -93,3 +93,8 @@ def duration(seconds: float | None) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def took(started: datetime | None, finished: datetime | None) -> str:
+    """How long something took; "" while it has not ended."""
+    return duration((finished - started).total_seconds()) if started and finished else ""

@@ -168,5 +168,4 @@ def _turn_to(item: WorkItem | None) -> None:
 
 
 def _only() -> str:
-    asked = st.query_params.get("only", "open")
-    return asked if asked in _LABELS else "open"
+    return filters.one_of("only", _LABELS, "open")
