@@ -1,5 +1,6 @@
 """A directory over GraphQL: the user's query, its paging, the server's refusals as sentences."""
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +44,7 @@ _SIZES = ("first", "limit", "take", "pageSize", "perPage")
 _CURSORS = ("after", "cursor")
 _OFFSETS = ("offset", "skip")
 _TOTALS = ("totalCount", "total", "totalDocs")
+_COUNTED = re.compile(rb"arrayconnection:([1-9][0-9]{0,17})")
 _BAD_TOKEN = re.compile(
     r"\bjwt (malformed|expired|not active|audience|issuer)|\binvalid (jwt|token|signature)\b"
 )
@@ -114,13 +116,19 @@ class GraphQLSource:
         return self._given(data)[0] == before
 
     def _by_cursor(self, client: httpx.Client, size: int) -> Iterator[Page]:
+        """Most cursors name an entry, and whoever leaves makes nobody be passed over. One that only
+        counts (see `_one_back`) is an offset: its pages overlap as those by offset do."""
         variables = {**self._fixed, **self._paging.first(size)}
         seen, empty, count, totals = set[str](), 0, 0, list[int]()
+        overlaps, before = False, list[object]()
         while True:
             data = self._ask(client, variables)
             given, held = self._given(data)
             following = self._paging.next(data)
-            count += len(given)
+            known = repeated(given, before) if overlaps else 0
+            if known is None:
+                raise ListMoved
+            before, count = list(given), count + len(given) - known
             if held and (total := _total_count(data)) is not None:
                 totals.append(total)
             # Who comes meanwhile, before the cursor, is no reason: the smallest number counts.
@@ -128,10 +136,10 @@ class GraphQLSource:
                 raise PartialAnswer(f"the list ended after {count} of {min(totals)} people")
             if self._paging.kind == "none" and not totals and _page_info(data) is None:
                 self._check_whole(client, count)
-            yield Page(self._people(data, given), more=following is not None)
+            yield Page(self._people(data, given, known), more=following is not None)
             if following is None:
                 return
-            empty = 0 if given else empty + 1
+            empty = 0 if before else empty + 1
             if empty > MOST_EMPTY:
                 raise UpstreamError(
                     SYSTEM, f"it answers {MOST_EMPTY} empty pages in a row", "Check the paging."
@@ -140,7 +148,9 @@ class GraphQLSource:
             if mark in seen:
                 raise UpstreamError(SYSTEM, "its pages go round in circles", "Try again.")
             seen.add(mark)
-            variables.update(following)
+            back = {name: _one_back(value) for name, value in following.items()}
+            overlaps = held and len(before) > 1 and all(back.values())
+            variables.update(back if overlaps else following)
 
     def _check_whole(self, client: httpx.Client, count: int) -> None:
         """Raise FirstPage where an answer that tells of no number and no next page may be one."""
@@ -307,6 +317,18 @@ def _variables(query: str) -> dict[str, bool]:
 
 def _one_of(known: tuple[str, ...], names: list[str]) -> str:
     return next((name for name in known if name in names), "")
+
+
+def _one_back(cursor: object) -> str:
+    """The cursor of the entry before, where it only counts entries, as those of graphql-relay,
+    Graphene and Strawberry do; else ""."""
+    try:
+        found = _COUNTED.fullmatch(base64.b64decode(str(cursor), validate=True))
+    except ValueError:
+        return ""
+    if found is None:
+        return ""
+    return base64.b64encode(b"arrayconnection:%d" % (int(found[1]) - 1)).decode()
 
 
 def _total_count(data: object, depth: int = 4) -> int | None:

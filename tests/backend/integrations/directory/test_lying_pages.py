@@ -1,5 +1,6 @@
 """Directories whose pages lie: of their number, their end, their order."""
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -279,6 +280,29 @@ class TestRelay:
     @staticmethod
     def page(nodes: list[Any], **info: Any) -> Response:
         return json_response(200, {"data": {"users": {"nodes": nodes, "pageInfo": info}}})
+
+    def counting(self, then: Callable[[list[Any]], None]) -> Callable[[Request], Response]:
+        """Graphene's and Strawberry's cursors: an entry's number in the list as it is now."""
+        there = [{"email": f"u{number}@x.io"} for number in range(8)]
+
+        def answer(request: Request) -> Response:
+            after = json.loads(request.body).get("variables", {}).get("after") or ""
+            start = int(base64.b64decode(after).decode().partition(":")[2] or -1) + 1
+            found, last = there[start : start + 3], start + 3 < len(there)
+            end = base64.b64encode(f"arrayconnection:{start + len(found) - 1}".encode()).decode()
+            if start == 0:
+                then(there)
+            return self.page(found, hasNextPage=last, endCursor=end)
+
+        return answer
+
+    def test_a_cursor_that_counts_proves_that_nobody_was_passed_over(self, serve: Serve) -> None:
+        with pytest.raises(ListMoved):
+            self.ask(serve(self.counting(lambda there: there.pop(0))))
+
+    def test_everybody_by_a_cursor_that_counts(self, serve: Serve) -> None:
+        found = self.ask(serve(self.counting(lambda _there: None)))
+        assert [person["email"] for person in found] == [f"u{n}@x.io" for n in range(8)]  # type: ignore[index]
 
     def test_a_query_that_does_not_ask_for_the_end(self, serve: Serve) -> None:
         """Its first page was taken for all there are."""
