@@ -5,7 +5,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from auth import current as browser
 from backend.connections.health import EnvironmentHealth, Health
 from backend.connections.kinds import KINDS
 from pages.shared import status, tables, times
@@ -16,12 +15,7 @@ _KIND, _USE = "Connection", "Needed for"
 
 
 def draw(known: tuple[EnvironmentHealth, ...]) -> None:
-    """Kinds down, environments across; what is chosen here goes into the address.
-
-    Not in a narrow window: there the choice below, which says the same, is the list.
-    """
-    if browser.narrow():
-        return
+    """Kinds down, environments across; what is chosen here goes into the address."""
     names = [item.environment.name for item in known]
     cells = {
         item.environment.name: {each.kind: each for each in item.connections} for item in known

@@ -121,8 +121,9 @@ if actor.may(Permission.CLIENT_INFO_READ):
 environment = chooser.wanted(known)
 jobs = calls.read(checklist.checklist, environment=environment.name)
 first = checklist_view.draw(environment, jobs, admin=may_write)
-with st.expander("All connections of all environments") if first else st.container():
-    matrix.draw(calls.read(health.overview))
+if len(known) > 1 and not current.narrow():  # else the list below says all of it
+    with st.expander("All connections of all environments") if first else st.container():
+        matrix.draw(calls.read(health.overview))
 toolbar(environment, known, may_test=may_test, admin=may_write)
 waiting.draw("connections", environment.name)
 if not environment.trust.verify:

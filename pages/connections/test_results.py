@@ -141,4 +141,6 @@ def word(item: TestResult | None, *, configured: bool) -> str:
         return "not set"
     if item is None:
         return "untested"
-    return "ok" if item.ok else "failed"
+    if not item.ok:
+        return "failed"
+    return "warning" if item.warnings or tls.expiring(item.tls) else "ok"

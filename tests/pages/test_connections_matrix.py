@@ -46,6 +46,7 @@ class TestMatrix:
         self, open_page: OpenPage, prod: None, database: Database
     ) -> None:
         with database.write() as session:
+            environments.add(session, SYSTEM, name="Lab")
             where = resolve.environment(session, "Prod")
             secrets.ensure_tokenization_key(session, SYSTEM, environment_id=where.id)
         app = open_page(PAGE)
@@ -53,6 +54,18 @@ class TestMatrix:
         assert frame.loc["Tokenization key", "Prod"] == "? untested"
         [listed] = [each for each in app.radio if each.key == "connections.kind"]
         assert "untested" in listed.proto.captions[listed.options.index("Tokenization key")]
+
+
+    def test_one_environment_says_its_state_once_and_also_what_it_warns_of(
+        self, open_page: OpenPage, prod: None, monkeypatch: pytest.MonkeyPatch, database: Database
+    ) -> None:
+        good = TestResult("postgres", True, 12, warnings=("It is old.",), tested_at=clock.now())
+        monkeypatch.setattr(probing, "run", lambda *_, **__: good)
+        testing.run(database, SYSTEM, environment="Prod", kind="postgres")
+        app = open_page(PAGE)
+        assert not app.dataframe
+        [listed] = [each for each in app.radio if each.key == "connections.kind"]
+        assert "warning" in listed.proto.captions[listed.options.index("PostgreSQL")]
 
 
 class TestTrust:
