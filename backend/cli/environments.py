@@ -128,7 +128,7 @@ def _trusted(item: EnvironmentView) -> str:
 @app.command("remove")
 @common.may_wait
 def remove(name: Name, yes: Yes = False) -> None:
-    """Delete an environment with its connections, secrets, test history and client info.
+    """Delete an environment with all that belongs to it: connections, ingestion rules, schedules …
 
     With the sandbox's its servers end, too, and it does not come back by itself.
     NAME has to be written exactly. At a terminal it is asked for once more.
@@ -136,7 +136,8 @@ def remove(name: Name, yes: Yes = False) -> None:
     seen = common.read(environments.get, name=name)
     typed = name
     if not yes and sys.stdin.isatty():
-        typed = typer.prompt(f"This deletes '{seen.name}' and all it holds. Type its name again")
+        held = common.read(environments.belongings, name=name) or "nothing in it"
+        typed = typer.prompt(f"This deletes '{seen.name}' with {held}. Type its name again")
     common.call(control.remove, name=name, confirm_name=typed)
     lost = " There is no default environment now: choose one." if seen.is_default else ""
     emit(None, False, f"Removed environment '{seen.name}'.{lost}")

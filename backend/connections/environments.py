@@ -14,10 +14,21 @@ from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import Conflict, InvalidInput
 from backend.core.trust import Trust
 from backend.core.views import of_row
+from backend.core.words import counted
 from backend.models import Environment
 
 MAX_NAME = 80
 DEFAULT_MEANS = "It is the default now, used where no environment is named."
+#: Tables whose rows go with an environment, as people call the rows; secrets, tests, client info,
+#: favourites and the mapping's version go with what is named here.
+BELONGINGS = {
+    "connections": ("connection", ""),
+    "ingestion_rules": ("ingestion rule", ""),
+    "ingestion_schedules": ("ingestion schedule", ""),
+    "mount_targets": ("target template", ""),
+    "notification_channels": ("notification channel", ""),
+    "change_policies": ("rule of its policy", "rules of its policy"),
+}
 _NAME = re.compile(r"^[^\W_][\w .()-]*$")
 
 
@@ -230,6 +241,14 @@ def remove(session: WriteSession, actor: Actor, *, name: str, confirm_name: str)
     gone = view(row)
     repository.delete_environment(session, row.id)
     return gone
+
+
+def belongings(session: ReadSession, actor: Actor, *, name: str) -> str:
+    """What `remove` takes along: "7 connections, 5 ingestion rules", "" for nothing."""
+    access.require(actor, Permission.CONNECTIONS_READ)
+    found = repository.count_belongings(session, require_row(session, name).id)
+    told = [(found[table], *words) for table, words in BELONGINGS.items()]
+    return ", ".join(counted(*each) for each in told if each[0])
 
 
 def clean_name(name: str) -> str:

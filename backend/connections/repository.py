@@ -88,6 +88,20 @@ def clear_default(session: WriteSession) -> None:
     )
 
 
+def count_belongings(session: ReadSession, environment_id: int) -> dict[str, int]:
+    """Table → how many of its rows the database's cascade deletes with an environment."""
+    owned = {
+        table.name: key.parent
+        for table in Base.metadata.sorted_tables
+        for key in table.foreign_keys
+        if key.column.table.name == Environment.__tablename__
+    }
+    return {
+        name: session.execute(select(func.count()).where(column == environment_id)).scalar_one()
+        for name, column in owned.items()
+    }
+
+
 def delete_environment(session: WriteSession, environment_id: int) -> None:
     """The row and, by the database's own cascade, all that belongs to it."""
     session.execute(delete(Environment).where(Environment.id == environment_id))

@@ -162,7 +162,7 @@ def dialogs(view: AccountView) -> None:
     """What is asked before an account is disabled or loses its password or second factor."""
     live = counted(view.live_sessions, "live session")
     ends = f"{live} of this account {'ends' if view.live_sessions == 1 else 'end'} at once."
-    ends = ends if view.live_sessions else "Nobody is signed in with it."
+    ends = ends if view.live_sessions else "Nobody is signed in with this account."
     confirm.ask(
         "accounts.disable.dialog",
         title=f"Disable {escape(view.name)}?",

@@ -128,14 +128,20 @@ def _delete_dialog(environment: EnvironmentView) -> None:
     confirm.ask(
         _DELETE,
         title="Delete this environment?",
-        body=(
-            f"{environment.name} is deleted with all its connections, secrets, test history and "
-            "client info. This cannot be undone. The outside systems themselves are not touched."
-        ),
+        body=lambda: _what_goes(environment),
         action="Delete the environment",
         typed=environment.name,
         on_confirm=lambda: _delete(environment),
         may_wait=True,
+    )
+
+
+def _what_goes(environment: EnvironmentView) -> None:
+    held = calls.read(environments.belongings, name=environment.name)
+    st.markdown(
+        f"{escape(environment.name)} is deleted with all that belongs to it"
+        + (f": **{held}**." if held else ".")
+        + " This cannot be undone. The outside systems themselves are not touched."
     )
 
 

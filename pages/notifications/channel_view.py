@@ -7,6 +7,7 @@ import streamlit as st
 from backend.connections import environments
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
+from backend.core.words import counted
 from backend.notifications import channels
 from backend.notifications.schemas import ChannelView
 from pages.shared import beside, confirm, folds, shown_once, tables
@@ -88,10 +89,12 @@ def _act(known: dict[str, ChannelView], personal: bool) -> None:
     with beside.pressed(_TEST, (name, personal)) as done:
         if done:
             st.success(f"{escape(name)} took the test message.", icon=":material/check:")
+    lost = counted(known[name].waiting, "message that waits is", "messages that wait are")
     confirm.ask(
         "notifications.remove.sure",
         title=f"Remove the channel {escape(name)}?",
-        body="What waits for it is not sent. Its address has to be entered again to have it back.",
+        body=(f"{lost} not sent. " if known[name].waiting else "")
+        + "Its address has to be entered again to have it back.",
         action="Remove",
         on_confirm=lambda: _remove(name, personal),
     )

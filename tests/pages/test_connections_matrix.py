@@ -55,7 +55,6 @@ class TestMatrix:
         [listed] = [each for each in app.radio if each.key == "connections.kind"]
         assert "untested" in listed.proto.captions[listed.options.index("Tokenization key")]
 
-
     def test_one_environment_says_its_state_once_and_also_what_it_warns_of(
         self, open_page: OpenPage, prod: None, monkeypatch: pytest.MonkeyPatch, database: Database
     ) -> None:

@@ -296,6 +296,7 @@ class TestEnvironments:
         app.button(key="connections.delete").click().run()
         name = "connections.delete_environment"
         assert app.button(key=f"{name}.confirm").disabled
+        assert "belongs to it: **1 connection**" in texts(app)
         app.text_input(key=f"{name}.typed").input("Prod").run()
         app.button(key=f"{name}.confirm").click().run()
         with database.read() as session:

@@ -165,6 +165,17 @@ class TestRemove:
             ):
                 environments.remove(session, SYSTEM, name="Prod", confirm_name=typed)
 
+    def test_names_whatever_goes_with_it(self, database: Database) -> None:
+        made = add(database, "Prod")
+        with database.read() as session:
+            assert environments.belongings(session, SYSTEM, name="Prod") == ""
+            owned = set(repository.count_belongings(session, made.id))
+        unnamed = {"connection_secrets", "connection_tests", "datahub_client_info"}
+        assert owned - set(environments.BELONGINGS) == unnamed | {
+            "ingestion_favourites",
+            "ingestion_mappings",
+        }, "a new table whose rows go with an environment is named before it is deleted"
+
     def test_takes_everything_that_belongs_to_it(self, database: Database) -> None:
         made = add(database, "Prod")
         with database.write() as session:
@@ -177,6 +188,8 @@ class TestRemove:
                 secrets_in={"token": "t0ken"},
             )
             secrets.ensure_tokenization_key(session, SYSTEM, environment_id=made.id)
+        with database.read() as session:
+            assert environments.belongings(session, SYSTEM, name="prod") == "1 connection"
         with database.write() as session:
             environments.remove(session, SYSTEM, name="Prod", confirm_name="Prod")
         with database.read() as session:
