@@ -129,6 +129,7 @@ def pills(
         key=_prepare(key, wanted),
         label_visibility="collapsed",
         help=help,
+        wrap=True,
         on_change=_store(key, parameter, str),
     )
     return str(value or wanted)
@@ -220,6 +221,7 @@ def view(
         key=widget,
         label_visibility="collapsed" if parameter == "view" else "visible",
         required=True,
+        wrap=True,
     )
     if chosen and chosen != wanted:
         for name in forget:

@@ -45,9 +45,8 @@ button[kind^="primary"] kbd {color: inherit; opacity: 1}
 [class*="st-key-unfold-"] {display: none}
 [class*="st-key-user_sync-tick"] label {padding: 0.6rem; margin: -0.6rem}
 [class*="st-key-card-"] button {
-  height: auto; min-height: 3.2rem; padding: 0.6rem 0.9rem; justify-content: start;
-  text-align: start;
-  * {white-space: normal; text-align: start; overflow-wrap: anywhere}}
+  min-height: 3.2rem; padding: 0.6rem 0.9rem; justify-content: start;
+  &, * {text-align: start}}
 [class*="st-key-card-"] [data-testid="stSkeleton"] {height: 5.56rem}
 .stSidebar:not(:has([data-testid="stSidebarNavLink"])):has(.st-key-chrome-account)
   [data-testid="stSidebarUserContent"] {display: none}
@@ -74,7 +73,6 @@ button[kind^="primary"] kbd {color: inherit; opacity: 1}
     min-height: 5rem;
     > :has(> .stSpace) {flex: 1 0 100%}
     > .st-key-shell-environment-choice {flex: 0 1 9rem}}
-  .stButtonGroup [role="radiogroup"] {flex-wrap: wrap; mask-image: none}
   .stPageLink * {white-space: normal}
   .st-key-head-words, kbd {display: none}}
 }</style>""".replace("NARROW", inline.NARROW)
