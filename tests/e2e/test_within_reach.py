@@ -197,7 +197,7 @@ def _shifts(other: Page, address: str) -> list[float]:
 
 def test_a_table_has_just_the_room_that_it_needs(lived_in: Portal, page: Page) -> None:
     """Its height is reckoned before the browser draws it (`pages.shared.tables.height`)."""
-    open_at(page, lived_in.url + "/connections")
+    open_at(page, lived_in.url + "/accounts")
     table = page.get_by_test_id("stDataFrame").first.locator(".dvn-scroller")
     table.wait_for(timeout=SLOW)
     hidden, spare = table.evaluate(
