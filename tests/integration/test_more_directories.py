@@ -253,6 +253,12 @@ class TestPostGraphile:
         assert {p["email"] for p in asked.users() if p["email"]} >= {"user1@example.com"}
         assert len(asked.users()) == PEOPLE
 
+    def test_everybody_by_a_cursor_that_only_counts(self, directory: Directory) -> None:
+        query = _PAGED.replace("$limit: Int, $offset: Int", "$first: Int, $after: Cursor")
+        query = query.replace("first: $limit, offset: $offset", "first: $first, after: $after")
+        query = query.replace("department }", "department } pageInfo { hasNextPage endCursor }")
+        assert len(directory.client(query=query % "allUsers", page_size="700").users()) == PEOPLE
+
     def test_a_person_without_a_mail_is_refused_alone(self, directory: Directory) -> None:
         refused = [p for p in directory.client().users() if refusal(p)]
         assert [p["displayName"] for p in refused] == ["User 4"]

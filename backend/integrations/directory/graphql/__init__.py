@@ -44,7 +44,7 @@ _SIZES = ("first", "limit", "take", "pageSize", "perPage")
 _CURSORS = ("after", "cursor")
 _OFFSETS = ("offset", "skip")
 _TOTALS = ("totalCount", "total", "totalDocs")
-_COUNTED = re.compile(rb"arrayconnection:([1-9][0-9]{0,17})")
+_COUNTED = re.compile(rb'(arrayconnection:|\["natural",)([1-9][0-9]{0,17})(\]?)')
 _BAD_TOKEN = re.compile(
     r"\bjwt (malformed|expired|not active|audience|issuer)|\binvalid (jwt|token|signature)\b"
 )
@@ -321,14 +321,14 @@ def _one_of(known: tuple[str, ...], names: list[str]) -> str:
 
 def _one_back(cursor: object) -> str:
     """The cursor of the entry before, where it only counts entries, as those of graphql-relay,
-    Graphene and Strawberry do; else ""."""
+    Graphene and Strawberry do, and PostGraphile's without an order; else ""."""
     try:
         found = _COUNTED.fullmatch(base64.b64decode(str(cursor), validate=True))
     except ValueError:
         return ""
     if found is None:
         return ""
-    return base64.b64encode(b"arrayconnection:%d" % (int(found[1]) - 1)).decode()
+    return base64.b64encode(b"%b%d%b" % (found[1], int(found[2]) - 1, found[3])).decode()
 
 
 def _total_count(data: object, depth: int = 4) -> int | None:
