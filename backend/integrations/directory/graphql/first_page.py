@@ -5,7 +5,17 @@ no page (Hot Chocolate, Strapi, Directus, Strawberry's and Graphene's connection
 from collections.abc import Mapping
 from typing import Any
 
-from graphql import FieldNode, IntValueNode, OperationDefinitionNode, Visitor, parse, visit
+from graphql import (
+    ArgumentNode,
+    FieldNode,
+    IntValueNode,
+    ObjectFieldNode,
+    OperationDefinitionNode,
+    VariableNode,
+    Visitor,
+    parse,
+    visit,
+)
 
 SCHEMA = "{ __schema { queryType { fields { name args { name } } } } }"
 #: Arguments that turn pages, whatever they hold.
@@ -13,24 +23,38 @@ PAGED = frozenset(
     {"after", "cursor", "first", "limit", "offset", "page", "pageSize", "pagination", "paging"}
     | {"perPage", "per_page", "skip", "take", "top"}
 )
+_HOW_MANY = frozenset({"first", "limit", "pageSize", "perPage", "per_page", "take", "top"})
 #: How many a page holds where nobody says it.
 _SIZES = frozenset({10, 20, 25, 30, 50, 100, 200, 250, 500, 1_000})
 
 
-class _Numbers(Visitor):
-    def __init__(self) -> None:
+class _Sizes(Visitor):
+    """The numbers that a query gives for how many it wants."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
         super().__init__()
+        self._variables = variables
         self.found: set[int] = set()
 
-    def enter_int_value(self, node: IntValueNode, *_: object) -> None:
-        self.found.add(int(node.value))
+    def enter_argument(self, node: ArgumentNode | ObjectFieldNode, *_: object) -> None:
+        if node.name.value not in _HOW_MANY:
+            return
+        value: object = None
+        if isinstance(node.value, IntValueNode):
+            value = int(node.value.value)
+        elif isinstance(node.value, VariableNode):
+            value = self._variables.get(node.value.name.value)
+        if type(value) is int:
+            self.found.add(value)
+
+    enter_object_field = enter_argument
 
 
 def asked_for(query: str, variables: Mapping[str, Any], count: int) -> bool:
     """Whether the query asks for just as many as came."""
-    numbers = _Numbers()
-    visit(parse(query, no_location=True), numbers)
-    return count > 1 and count in numbers.found | {v for v in variables.values() if type(v) is int}
+    sizes = _Sizes(variables)
+    visit(parse(query, no_location=True), sizes)
+    return count > 1 and count in sizes.found
 
 
 def doubtful(count: int) -> bool:

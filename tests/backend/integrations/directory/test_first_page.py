@@ -59,6 +59,17 @@ class TestFirstPage:
     def test_no_page_holds_so_many(self, serve: Serve, query: str) -> None:
         assert len(self.ask(serve, 101, query)) == 101
 
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "{ users(tenant: 70) { email } }",
+            "{ users(where: {department: 70}) { email } }",
+            "query($of: Int) { users(tenant: $of) { email } }",
+        ],
+    )
+    def test_a_number_of_something_else(self, serve: Serve, query: str) -> None:
+        assert len(self.ask(serve, 70, query)) == 70
+
     def test_a_page_larger_than_the_server_gives(self, serve: Serve) -> None:
         error = {"message": "Argument 'first' cannot be higher than 100"}
         server = serve(lambda _r: json_response(200, {"data": None, "errors": [error]}))
