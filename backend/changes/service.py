@@ -45,11 +45,7 @@ def list_changes(
     EnvironmentNotFound where neither an environment nor a request has that name.
     """
     access.require(actor, Permission.CHANGES_READ)
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
-    choices.check("list of changes", which, get_args(Which))
-    for status in statuses:
-        choices.check("status", status, get_args(Status))
+    _check(which, statuses, limit)
     states = {"to_approve": ("waiting",), "done": DONE}.get(which, tuple(statuses))
     since = _since(session, text, cursor)
     shown: list[Change] = []
@@ -78,6 +74,14 @@ def list_changes(
     if environment and not shown and cursor is None:
         resolve.environment(session, environment)
     return ChangePage(items=views.many(session, shown), next_cursor=cursor)
+
+
+def _check(which: str, statuses: Sequence[str], limit: int) -> None:
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    choices.check("list of changes", which, get_args(Which))
+    for status in statuses:
+        choices.check("status", status, get_args(Status))
 
 
 def _since(session: ReadSession, text: str, cursor: int | None) -> int:
