@@ -165,14 +165,15 @@ def _client(config: AwsConfig, service: Service, region: str, once: bool, wait: 
     # Not public, but botocore only switches it on, and Linux then waits two hours.
     made._endpoint.http_session._socket_options += _ALIVE
     if once:
-        made.meta.events.register("before-send", _on_its_own_connection)
+        _keep_no_connection(made)
     return made
 
 
-def _on_its_own_connection(request: Any, **_: Any) -> None:
-    """A kept connection may be closed by the other side as the request leaves: of a start nobody
-    would know what became of it. Set after signing, since what lies between may take it off."""
-    request.headers["Connection"] = "close"
+def _keep_no_connection(made: Any) -> None:
+    """A kept connection may be closed by the other side as the next request leaves: of a start
+    nobody would know what became of it. What is under way on other connections is not touched."""
+    for event in ("after-call", "after-call-error"):
+        made.meta.events.register(event, lambda **_: made.close())
 
 
 def _session(config: AwsConfig) -> Any:

@@ -62,8 +62,8 @@ class _OneAnswerAConnection(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        self.close_connection = self.answered  # whatever the request says of it
         if self.answered:
-            self.close_connection = True
             return
         self.answered = True
         self.send_response(200)
