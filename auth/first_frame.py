@@ -16,6 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth import cookies, inline
 
+#: What stands where an element's code is on its way: nothing else there is hidden from a screen
+#: reader.
+PLACEHOLDER = ":is(.stElementContainer > [aria-hidden])"
 #: Nothing before there is a menu or a title, and below a place whose element's code is on its way
 #: nothing that it would push down, unless it has the focus. Only in the first twenty seconds, which
 #: a slow machine may need: afterwards one sees whatever there is, and a script removes the rules,
@@ -24,7 +27,7 @@ STYLE = (
     '<style id="first-frame">@keyframes first-frame {from, to {--first-frame: hidden}}'
     ".stApp {animation: first-frame 20s}"
     ".stApp:not(:has(.stSidebar, h1, .stAlert)),"
-    ":is(.stElementContainer, .stLayoutWrapper, .stColumn):has([data-testid=stSkeleton]) "
+    f":is(.stElementContainer, .stColumn):has({PLACEHOLDER})"
     " ~ :not(:focus, :focus-within) {visibility: var(--first-frame, inherit)}</style>"
 )
 #: Kinds of elements by the first part of their files' names.

@@ -1,6 +1,6 @@
 """The few rules of style that the theme has no setting for."""
 
-from auth import inline
+from auth import first_frame, inline
 
 #: Pixels of a page's form: in a wide window fields as long as a line are hard to look over.
 FORM_WIDTH = 720
@@ -14,7 +14,8 @@ FORM_WIDTH = 720
 #: tools are always there, and get room above it. A phone folds the filters behind their switch
 #: (`pages.shared.filters.folded`) and leaves the glossary to the search; it has no keys to hint at.
 #: A row's card there is a button or has some; a thumb needs 44 pixels, so what opens the menu has
-#: them and a box to tick is hit around it, too; a plan's box stands in the line of its person.
+#: them and a box to tick is hit around it, too; a plan's box stands in the line of its person, and
+#: its pills fold with its filters. What waits for ticks takes one line until there are some.
 #: The Overview's cards are as high while their pictures come as they are with them.
 #: Its strip has two lines from the start: where one works, then what leads elsewhere; so has what
 #: chooses the part of a page where it needs them. Who is signed in comes with the menu above it.
@@ -33,33 +34,36 @@ button[kind^="primary"] kbd {color: inherit; opacity: 1}
 @media (hover: none) {.stElementContainer:has(> .stDataFrame) {margin-top: 1.75rem}}
 @media (forced-colors: active) {
   [aria-checked="true"], [aria-current="page"] {outline: 2px solid Highlight; outline-offset: -2px}}
-.st-key-connections-kind [data-rac]:has(> [data-testid="stRadioOption"]) {
+.st-key-connections-kind [data-rac]:has(> [slot]) {
   display: flex; flex-direction: row; flex-wrap: wrap; justify-content: space-between;
   align-items: center; column-gap: 0.5rem; width: 100%}
-.st-key-connections-kind [data-testid="stRadioCaption"] {margin: 0; padding: 0}
-.st-key-connections-kind [data-testid="stRadioCaption"] * {opacity: 1}
-.st-key-head [data-testid="stSkeleton"] {height: 0}
+.st-key-connections-kind [slot] {margin: 0; padding: 0; & * {opacity: 1}}
+.st-key-head PLACEHOLDER {height: 0}
 [class*="st-key-trend-"] {min-height: 9.6rem}
 [class*="st-key-trend-"] img {width: 100%; height: 1.6rem}
-[class*="st-key-trend-"] [data-testid="stSkeleton"] {height: 1.6rem}
+[class*="st-key-trend-"] PLACEHOLDER {height: 1.6rem}
 [class*="st-key-unfold-"] {display: none}
 [class*="st-key-user_sync-tick"] label {padding: 0.6rem; margin: -0.6rem}
 [class*="st-key-card-"] button {
   min-height: 3.2rem; padding: 0.6rem 0.9rem; justify-content: start;
   &, * {text-align: start}}
-[class*="st-key-card-"] [data-testid="stSkeleton"] {height: 5.56rem}
-.stSidebar:not(:has([data-testid="stSidebarNavLink"])):has(.st-key-chrome-account)
-  [data-testid="stSidebarUserContent"] {display: none}
-[class*="st-key-unfold-"] [data-testid="stSkeleton"] {height: 1.5rem}
+[class*="st-key-card-"] PLACEHOLDER {height: 5.56rem}
+.stSidebar:not(:has(nav a)) .st-key-chrome-account {display: none}
+[class*="st-key-unfold-"] PLACEHOLDER {height: 1.5rem}
 @media NARROW {
   .stMainBlockContainer {padding-top: 4.25rem}
-  [data-testid="stExpandSidebarButton"], [data-testid="stSidebarCollapseButton"] button {
-    width: 3.15rem; height: 3.15rem}
-  [data-testid="stSidebarNavLink"] {min-height: 2.8rem}
+  [aria-controls="stSidebar"] {width: 3.15rem; height: 3.15rem}
+  .stSidebar nav a {min-height: 2.8rem}
   .stCheckbox label {padding-block: 1rem; margin-block: -1rem}
   [class*="st-key-user_sync-tick"] label {
     flex: none; min-width: 3.2rem; padding: 1.1rem; margin: -1.1rem}
-  .st-key-user_sync-bar > :first-child {flex: 1 0 100%}
+  .stMainBlockContainer > .stVerticalBlock {gap: 0.6rem}
+  .st-key-user_sync-bar {
+    margin-block: -0.4rem -2rem; gap: 0.6rem;
+    > :first-child {flex: 1 0 auto; width: auto}
+    > :has(button:disabled) {display: none}
+    button {padding-inline: 0.6rem}}
+  .stApp:not(:has(.st-key-unfold-plan input:checked)) .st-key-user_sync-kind {display: none}
   .stColumn:has([class*="st-key-user_sync-tick"]) {flex: none; width: 1.6rem; min-width: 0}
   .stColumn:has([class*="st-key-user_sync-tick"]) + .stColumn {flex: 1; min-width: 60%}
   [class*="st-key-unfold-"] {display: flex}
@@ -75,4 +79,4 @@ button[kind^="primary"] kbd {color: inherit; opacity: 1}
     > .st-key-shell-environment-choice {flex: 0 1 9rem}}
   .stPageLink * {white-space: normal}
   .st-key-head-words, kbd {display: none}}
-}</style>""".replace("NARROW", inline.NARROW)
+}</style>""".replace("NARROW", inline.NARROW).replace("PLACEHOLDER", first_frame.PLACEHOLDER)

@@ -47,3 +47,10 @@ def test_whatever_the_type_checker_must_not_see_says_why():
         and not above.strip().startswith("# mypy: ")
     ]
     assert silent == []
+
+
+def test_no_rule_of_style_and_no_script_goes_by_test_ids_of_streamlits():
+    """They are its own tests' and change without notice; `st-key-…`, `.stRadio` and ARIA are there
+    to be used."""
+    using = [m.place for m in modules().values() if "data-testid" in m.path.read_text()]
+    assert using == []

@@ -140,7 +140,7 @@ class TestPhone:
         plan = sandbox_portal.cli_json("users", "plan", "Sandbox")["plan_id"]
         page = new_page(browser, **PHONE)
         sandbox_portal.open(page, path=f"/user-sync?plan={plan}")
-        expect(page.get_by_role("button", name="Apply 0 ticked").last).to_be_disabled()
+        expect(page.get_by_role("button", name="Tick all found").last).to_be_enabled()
         settle(page)
         menu = place(page.get_by_test_id("stExpandSidebarButton"))
         assert min(menu["width"], menu["height"]) >= THUMB

@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 SLOW = 2 * PATIENCE  # milliseconds; a first call imports a vendor's SDK
 LAPTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
+TOUCHED = {"has_touch": True, "is_mobile": True}
 #: Pixels from the top of the window to the first row of a work list.
 FIRST_ROW = 320
 #: Of a table, which is a canvas: the height of its header and of each row.
@@ -100,6 +101,19 @@ def open_at(page: Page, address: str) -> None:
 def test_the_diff_of_a_plan_is_the_page(lived_in: Portal, page: Page) -> None:
     open_at(page, lived_in.url + "/user-sync")
     wait_until_above(page.get_by_role("checkbox", name="Apply to").first, FIRST_ROW)
+
+
+def test_on_a_phone_the_diff_begins_in_its_upper_half_and_what_waits_for_ticks_takes_one_line(
+    lived_in: Portal, page: Page, browser: Browser
+) -> None:
+    signed_in = page.context.storage_state()
+    phone = new_page(browser, storage_state=signed_in, viewport=PHONE, **TOUCHED)
+    open_at(phone, lived_in.url + "/user-sync")
+    wait_until_above(phone.get_by_role("checkbox", name="Apply to").first, PHONE["height"] / 2)
+    first, last = (phone.get_by_role("button", name=each) for each in ("Ignore", "Tick all found"))
+    assert abs(place(first)["y"] - place(last)["y"]) <= 1
+    assert place(first)["y"] > PHONE["height"] * 0.9
+    phone.context.close()
 
 
 @pytest.mark.usefixtures("asked")
@@ -172,8 +186,7 @@ def test_nothing_jumps_on_a_slow_phone(
     lived_in: Portal, page: Page, browser: Browser, address: str
 ) -> None:
     """All of it together: on a slow processor each step of the way has a frame of its own."""
-    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
-    held = new_page(browser, storage_state=page.context.storage_state(), **phone)
+    held = new_page(browser, storage_state=page.context.storage_state(), viewport=PHONE, **TOUCHED)
     found: list[float] = []
     while len(found) < 3 and min(found, default=1) > SHIFT:
         other = held.context.new_page()
