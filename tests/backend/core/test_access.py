@@ -45,6 +45,74 @@ def test_a_refusal_names_who_what_and_the_way_out_and_is_logged() -> None:
     ]
 
 
+_LIMITED = replace(_actor(Role.ADMIN), name="nightly", only=frozenset({Permission.MOUNTS_READ}))
+
+
+@pytest.mark.parametrize(
+    ("actor", "permission", "refusal"),
+    [
+        (
+            replace(_actor(Role.ADMIN), ask_only=True),
+            Permission.MOUNTS_WRITE,
+            "Ann may look and ask for changes only, not do this (mounts:mount:write).",
+        ),
+        (
+            replace(_LIMITED, ask_only=True),
+            Permission.CONNECTIONS_READ,
+            f"The API token nightly is limited to other actions and may not do this "
+            f"({Permission.CONNECTIONS_READ}). Ask an admin for a token that may.",
+        ),
+        (
+            _LIMITED,
+            Permission.MOUNTS_WRITE,
+            "The API token nightly is limited to other actions and may not do this "
+            "(mounts:mount:write). Ask an admin for a token that may.",
+        ),
+        (
+            _LIMITED,
+            Permission.ACCOUNTS_WRITE,
+            "The API token nightly is limited, and a limited token makes no accounts and no "
+            f"tokens ({Permission.ACCOUNTS_WRITE}): they could be without its limits.",
+        ),
+    ],
+)
+def test_a_refusal_names_the_limit_that_refused(
+    actor: Actor, permission: Permission, refusal: str
+) -> None:
+    with pytest.raises(NotPermitted) as refused:
+        require(actor, permission)
+    assert str(refused.value) == refusal
+
+
+def test_who_may_only_ask_may_ask_for_what_the_role_holds() -> None:
+    asking = replace(_actor(Role.OPERATOR), ask_only=True)
+    access.require_to_ask(asking, Permission.MOUNTS_WRITE)
+    with pytest.raises(NotPermitted, match="has the role operator, which may not do this"):
+        access.require_to_ask(asking, Permission.TOKENIZATION_RUN)
+
+
+def test_only_the_tokens_environments_are_in_reach() -> None:
+    assert access.in_reach(1)
+    access.limit_environments(replace(_actor(Role.ADMIN), environments=frozenset({1})))
+    try:
+        assert (access.in_reach(1), access.in_reach(2)) == (True, False)
+        access.require_environment(1, "ours")
+        with pytest.raises(NotPermitted) as refused:
+            access.require_environment(2, "other")
+        assert str(refused.value) == (
+            "This API token is limited to other environments than other. Ask an admin for one "
+            "that reaches it, or name an environment of the token."
+        )
+        with pytest.raises(NotPermitted) as refused:
+            access.require_everywhere("This")
+        assert str(refused.value) == (
+            "This concerns all environments, and this API token is limited to some. Ask an "
+            "admin for one that reaches all."
+        )
+    finally:
+        access.limit_environments(None)
+
+
 @pytest.mark.parametrize("asked", [2, None])
 def test_an_environment_out_of_reach_is_logged_with_who_asked_for_it(asked: int | None) -> None:
     access.limit_environments(replace(_actor(Role.ADMIN), environments=frozenset({1})))

@@ -119,6 +119,24 @@ class TestKeyFile:
             "Name a folder that this user may write to."
         ]
 
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b" \n", b"not a key\n", KEY.encode() + b"\nx\n", b"\xff\xfe" + KEY.encode()],
+        ids=["empty", "blank", "no key", "a key and more", "no text"],
+    )
+    def test_a_damaged_one_is_refused_and_kept(self, tmp_path: Path, content: bytes) -> None:
+        """A new key in its place would make every stored secret unreadable."""
+        path = tmp_path / crypto.KEY_FILE
+        path.write_bytes(content)
+        with pytest.raises(SettingsError) as refused:
+            crypto.read_key_file(tmp_path)
+        assert refused.value.problems == [
+            f"PORTAL_DATA_DIR: {path} is damaged: it does not hold keys alone. Put back the "
+            "file that was kept with the backups, or name the keys in PORTAL_SECRET_KEYS. "
+            "Without them no stored secret opens."
+        ]
+        assert path.read_bytes() == content
+
     def test_keys_are_put_in_front_once_and_only_for_their_owner(self, tmp_path: Path) -> None:
         crypto.put_keys_into_file(tmp_path, [KEY])
         crypto.put_keys_into_file(tmp_path, [OTHER, KEY])

@@ -2,10 +2,11 @@
 
 import os
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from backend.core import clock
 from backend.core.access import SYSTEM
@@ -152,6 +153,120 @@ class TestRecover:
         with database.write() as session:
             session.execute(update(Job).values(heartbeat_at=clock.now() - timedelta(seconds=30)))
         assert recovery.recover(database) == [job_id]
+
+    @pytest.mark.parametrize("remote", [False, True])
+    def test_what_a_start_finds_queued_went_with_the_process_that_had_the_messages(
+        self,
+        database: Database,
+        sent: list[int],
+        monkeypatch: pytest.MonkeyPatch,
+        remote: bool,
+    ) -> None:
+        """A broker elsewhere still has them."""
+        with database.write() as session:
+            job_id = enqueue(session, SYSTEM, "test.wait", {}, subject="x")
+        monkeypatch.setattr("backend.jobs.broker.is_remote", lambda: remote)
+        sent.clear()
+        assert recovery.recover(database) == []
+        assert recovery.recover(database, at_start=True) == ([] if remote else [job_id])
+
+    def test_it_is_sent_to_the_queue_of_its_kind(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _running(database, "test.resume", "host:1:x", seconds_ago=61)
+        queues: list[str] = []
+        monkeypatch.setattr(
+            "backend.jobs.broker.send", lambda _id, queue: queues.append(queue) is None
+        )
+        with database.read() as session:
+            (row,) = repository.list_open(session)
+        recovery.recover(database)
+        assert queues == [row.queue]
+
+
+@pytest.mark.usefixtures("kinds", "sent")
+class TestTheClock:
+    """`sent`: nothing runs. Times are the database's, put by the test."""
+
+    def _heard(self, database: Database, job_id: int) -> datetime:
+        with database.read() as session:
+            heard = repository.get(session, job_id).heartbeat_at
+        assert heard is not None
+        return heard
+
+    def test_a_heartbeat_a_second_ahead_is_no_clock_that_was_set_back(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job_id = _running(database, "test.resume", "host:1:x")
+        before = self._heard(database, job_id)
+        now = before - timedelta(seconds=1)
+        monkeypatch.setattr("backend.jobs.recovery.database_now", lambda _: now)
+        assert recovery.recover(database) == []
+        assert self._heard(database, job_id) == before
+
+    def test_only_what_was_heard_of_later_than_that_counts_from_now(
+        self, database: Database
+    ) -> None:
+        ahead = _running(database, "test.resume", "host:1:x", seconds_ago=-3600)
+        behind = _running(database, "test.resume", "host:2:y", seconds_ago=0.5)
+        before = self._heard(database, behind)
+        recovery.recover(database)
+        assert self._heard(database, behind) == before
+        assert self._heard(database, ahead) < clock.now() + timedelta(seconds=1)
+
+    def test_a_minute_is_not_yet_too_long(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job_id = _running(database, "test.resume", "host:1:x")
+        limit = self._heard(database, job_id) + recovery.STALE
+        monkeypatch.setattr("backend.jobs.recovery.database_now", lambda _: limit)
+        assert recovery.recover(database) == []
+        late = limit + timedelta(microseconds=1)
+        monkeypatch.setattr("backend.jobs.recovery.database_now", lambda _: late)
+        assert recovery.recover(database) == [job_id]
+
+
+@pytest.mark.usefixtures("kinds", "sent")
+class TestWhatIsWritten:
+    @pytest.mark.parametrize(
+        ("kind", "cancelled", "state", "ended"),
+        [
+            ("test.resume", False, "queued", False),
+            ("test.resume", True, "cancelled", True),
+            ("test.wait", False, "interrupted", True),
+            ("test.wait", True, "cancelled", True),
+        ],
+    )
+    def test_state_end_and_who_is_told(
+        self,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+        kind: str,
+        cancelled: bool,
+        state: str,
+        ended: bool,
+    ) -> None:
+        job_id = _running(database, kind, "host:1:x", seconds_ago=61)
+        if cancelled:
+            with database.write() as session:
+                session.execute(update(Job).values(cancel_requested=True))
+        told: list[tuple[object, ...]] = []
+        monkeypatch.setattr("backend.jobs.told.ended", lambda _, row, *rest: told.append(rest))
+        with capture_logs() as said:
+            recovery.recover(database)
+        with database.read() as session:
+            row = repository.get(session, job_id)
+        assert (row.state, row.worker, row.finished_at is not None) == (state, None, ended)
+        assert told == [(state, None)]
+        assert said == [
+            {
+                "event": "Took back a job of a dead process.",
+                "log_level": "warning",
+                "job_id": job_id,
+                "kind": kind,
+                "state": state,
+            }
+        ]
 
 
 @pytest.mark.usefixtures("kinds")

@@ -107,6 +107,10 @@ class TestShorterSchemes:
         assert collisions(Scheme.HMAC_SHA256_96, 1_000_000) == "about 1 in 2e17"
         assert collisions(Scheme.HMAC_SHA256_144, 1_000_000) == "about 1 in 4e31"
 
+    @pytest.mark.parametrize(("values", "said"), [(0, "8e28"), (2, "8e28"), (3, "3e28")])
+    def test_a_pair_of_values_is_the_least_that_can_collide(self, values: int, said: str) -> None:
+        assert collisions(Scheme.HMAC_SHA256_96, values) == f"about 1 in {said}"
+
 
 class TestIsToken:
     @pytest.mark.parametrize(
@@ -152,7 +156,9 @@ class TestParsing:
 
     def test_an_unknown_scheme_is_refused_with_the_known_ones(self) -> None:
         with pytest.raises(
-            InvalidInput, match="hmac-sha256, hmac-sha256-144, hmac-sha256-96, base64"
+            InvalidInput,
+            match=r"^'rot13' is no tokenization scheme; choose "
+            r"hmac-sha256, hmac-sha256-144, hmac-sha256-96, base64\.$",
         ):
             parse_scheme("rot13")
 
