@@ -57,6 +57,18 @@ def test_of_a_keyed_length_chance_decides(size: int) -> None:
     assert (elsewhere.rows, elsewhere.unsure, elsewhere.sizes) == (5, 0, set())
 
 
+def test_the_tokens_of_a_length_are_counted_together() -> None:
+    found = reversible([(5, True, 2), (5, True, 3), (6, False, 1), (6, False, 4)])
+    assert (found.rows, found.others) == (5, 5)
+
+
+@pytest.mark.parametrize(("texts", "unsure"), [(8, 0), (9, 9)])
+def test_unsure_begins_five_deviations_and_three_above_chance(texts: int, unsure: int) -> None:
+    """Of 10,000 keyed tokens of 12 bytes 0.84 are text by chance: 3 + 0.84 + 5 * 0.92 = 8.4."""
+    found = reversible([(12, True, texts), (12, False, 10_000)])
+    assert (found.rows, found.unsure) == (0, unsure)
+
+
 @pytest.mark.parametrize(("size", "rows", "unsure"), [(12, 0, 0), (18, 0, 3), (32, 3, 0)])
 def test_among_many_keyed_ones_the_longest_are_told_apart(
     size: int, rows: int, unsure: int
