@@ -22,7 +22,7 @@ NOTICED = {1, 3, 24, 36, -24, 152, 255, -11, -9}
 
 #: What is changed, below backend/, and who must notice, below tests/backend/.
 MODULES = {
-    "connections/resolve.py": ["connections/test_service.py", "connections/test_environments.py"],
+    "connections/resolve.py": ["connections/test_resolve.py", "connections/test_environments.py"],
     "core/access.py": ["core/test_access.py"],
     "core/audit.py": [
         "core/test_audit.py",
@@ -34,7 +34,7 @@ MODULES = {
     "ingestion/resolve.py": ["ingestion/test_resolve.py", "ingestion/test_mapping.py"],
     "jobs/recovery.py": ["jobs/test_recovery.py"],
     "mounts/paging.py": ["mounts/test_explorer.py"],
-    "sandbox/datahub/patch.py": ["sandbox/datahub/test_patch.py"],
+    "sandbox/datahub/patch.py": ["sandbox/datahub/test_patch.py", "sandbox/datahub/test_server.py"],
     "tokenization/tokens.py": [
         "tokenization/test_tokens.py",
         "tokenization/test_schemes.py",
@@ -65,6 +65,9 @@ def copied(module: str, tests: list[str]) -> Path:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    contracts = ROOT.parent / "shared"  # where the tests look for them, if they are here
+    if contracts.is_dir():
+        (folder / "shared").symlink_to(contracts)
     settings = folder / "pyproject.toml"
     settings.write_text(
         settings.read_text().replace(
