@@ -26,12 +26,17 @@ MODULES = {
     "core/access.py": ["core/test_access.py"],
     "core/audit.py": [
         "core/test_audit.py",
+        "core/test_audit_walks.py",
         "core/test_audit_witnesses.py",
         "test_retention.py",
     ],
     "core/crypto.py": ["core/test_crypto.py", "core/test_private.py"],
     "core/secret_store.py": ["core/test_secret_store.py", "core/test_startup.py"],
-    "ingestion/resolve.py": ["ingestion/test_resolve.py", "ingestion/test_mapping.py"],
+    "ingestion/resolve.py": [
+        "ingestion/test_resolve.py",
+        "ingestion/test_resolution_said.py",
+        "ingestion/test_mapping.py",
+    ],
     "jobs/recovery.py": ["jobs/test_recovery.py"],
     "mounts/paging.py": ["mounts/test_explorer.py"],
     "sandbox/datahub/patch.py": ["sandbox/datahub/test_patch.py", "sandbox/datahub/test_server.py"],
