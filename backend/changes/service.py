@@ -77,8 +77,7 @@ def list_changes(
 
 
 def _check(which: str, statuses: Sequence[str], limit: int) -> None:
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    choices.check_limit(limit, MAX_PAGE)
     choices.check("list of changes", which, get_args(Which))
     for status in statuses:
         choices.check("status", status, get_args(Status))

@@ -23,10 +23,10 @@ from backend.connections import (
 )
 from backend.connections.errors import set_command
 from backend.connections.schemas import ConnectionConfig, EnvironmentView, TestResult
-from backend.core import access, audit, clock, stopping
+from backend.core import access, audit, choices, clock, stopping
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
-from backend.core.errors import InvalidInput, PortalError
+from backend.core.errors import PortalError
 from backend.core.log import get_logger
 from backend.core.views import of_row
 from backend.models import ConnectionTest
@@ -103,8 +103,7 @@ def history(
 ) -> tuple[TestResult, ...]:
     """Past tests of one kind, newest first: all that are kept, at most 50."""
     access.require(actor, Permission.CONNECTIONS_READ)
-    if not 1 <= limit <= KEEP:
-        raise InvalidInput(f"limit must be between 1 and {KEEP}.")
+    choices.check_limit(limit, KEEP)
     kinds.get_kind(kind)
     row = environments.require_row(session, environment)
     rows = repository.list_tests(session, row.id, kind, limit=limit)

@@ -7,7 +7,7 @@ from backend.connections import resolve
 from backend.core import access, audit, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
-from backend.core.errors import InvalidInput, OutcomeUnknown, PortalError
+from backend.core.errors import OutcomeUnknown, PortalError
 from backend.ingestion import repository, run_context, views
 from backend.ingestion.errors import CannotStop, RunNotFound
 from backend.ingestion.schemas import STATUSES, Recent, RunFilter, RunPage, RunView
@@ -36,8 +36,7 @@ def list_runs(
     nor a run has that name.
     """
     access.require(actor, Permission.INGESTION_READ)
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    choices.check_limit(limit, MAX_PAGE)
     wanted = _checked(session, wanted)
     found = repository.list_runs(session, wanted, limit=limit, before=cursor)
     if wanted.environment and not found.rows:

@@ -47,8 +47,7 @@ def list_jobs(
     Raises UnknownChoice for an unknown state, and for a kind that neither a job has nor one can.
     """
     access.require(actor, Permission.JOBS_READ)
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    choices.check_limit(limit, MAX_PAGE)
     for state in states:
         choices.check("status", state, get_args(State))
     found = repository.list_jobs(

@@ -13,7 +13,6 @@ from typing import TypeVar, cast, get_args
 from backend.core import access, choices, csv_export
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession
-from backend.core.errors import InvalidInput
 from backend.dms.ledger import Ledger
 from backend.dms.schema import State
 from backend.mounts import charts as chart_math
@@ -58,8 +57,7 @@ def list_mounts(
     """A page of entries. Raises LedgerNotConfigured, ClientError, BadCursor."""
     ledger = _open(session, actor, environment)
     wanted = _sort(sort)
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    choices.check_limit(limit, MAX_PAGE)
     filters = ledger_repository.with_hosts(ledger, filters)
     items, following, used = paging.page(ledger, filters, wanted, cursor, limit)
     complete = following is None or len(items) == limit
@@ -143,8 +141,7 @@ def list_operations(
     if status:
         choices.check("status", status, get_args(State))
     before = query_plan.read_id(cursor)
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    choices.check_limit(limit, MAX_PAGE)
     rows = ledger_repository.operations(
         ledger,
         host=host,

@@ -327,8 +327,7 @@ def _fits(mount: MountView, filters: Filters) -> bool:
 
 
 def _after(cursor: str, limit: int, reason: str) -> int:
-    if not 1 <= limit <= 500:
-        raise InvalidInput("limit must be between 1 and 500.")
+    choices.check_limit(limit, 500)
     if reason:
         choices.check("reason", reason, ORPHAN_KINDS)
     return query_plan.read_id(cursor) or 0

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Select, func, select
 
 from backend.connections import resolve
-from backend.core import access, events
+from backend.core import access, choices, events
 from backend.core.access import PERMISSIONS, Actor, Permission
 from backend.core.database import ReadSession, WriteSession, database_now
 from backend.core.errors import InvalidInput
@@ -26,7 +26,7 @@ def inbox(
 ) -> Inbox:
     """What this person may be told, newest first, and how much of it is unread."""
     access.require(actor, Permission.NOTIFICATIONS_READ)
-    _checked(limit)
+    choices.check_limit(limit, MAX_PAGE)
     query = repository.events_for(_account(actor), _permissions(actor))
     if cursor is not None:
         query = query.where(Event.id < cursor)
@@ -84,7 +84,7 @@ def deliveries(
 ) -> DeliveryPage:
     """What was sent, waits or was given up, newest first: of the portal's channels or one's own."""
     access.require(actor, Permission.NOTIFICATIONS_READ)
-    _checked(limit)
+    choices.check_limit(limit, MAX_PAGE)
     found = repository.deliveries(
         session, owner_id=actor.id if personal else 0, before=cursor, limit=limit + 1
     )
@@ -102,11 +102,6 @@ def deliveries(
     return DeliveryPage(
         items=items, next_cursor=found[limit - 1][0].id if len(found) > limit else None
     )
-
-
-def _checked(limit: int) -> None:
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
 
 
 def _permissions(actor: Actor) -> frozenset[Permission]:

@@ -212,8 +212,7 @@ def list_runs(
     environment nor a run has that name.
     """
     access.require(actor, Permission.TOKENIZATION_READ)
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    choices.check_limit(limit, MAX_PAGE)
     wanted = _checked(session, filters or RunFilters())
     found = repository.list_runs(session, wanted, limit=limit, before=before)
     if wanted.environment and not found.rows:

@@ -132,8 +132,7 @@ def work_list(
     """
     access.require(actor, Permission.TOKENIZATION_READ)
     choices.check("status", only, ("open", "all", *STATUSES))
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
+    choices.check_limit(limit, MAX_PAGE)
     found = resolve.environment(session, environment)
     every: dict[str, WorkItem] = {}
     for item in _items(session, actor, found.id, found.name, tagged):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Select, select
 
 from backend.connections import resolve
-from backend.core import access, audit, clock
+from backend.core import access, audit, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotFound
@@ -33,7 +33,7 @@ def list_domain_map(
     """What is mapped now, or with `history` everything that ever was, newest first, at most 1,000
     a page."""
     access.require(actor, Permission.USER_SYNC_READ)
-    validation.check_limit(limit)
+    choices.check_limit(limit, validation.MAX_PAGE)
     found = resolve.environment(session, environment)
     query = _every(found.id) if history else _current(found.id)
     if before is not None:

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from backend.core import access
+from backend.core import access, choices
 from backend.core.access import Actor, Permission
 from backend.core.database import Database
-from backend.core.errors import InvalidInput, NotFound
+from backend.core.errors import NotFound
 from backend.core.views import Page
 from backend.integrations.openmetadata.errors import Refused
 from backend.integrations.openmetadata.gateway import OpenMetadataGateway
@@ -29,8 +29,7 @@ def leavers(
     Raises PlanNotFound, ElsewhereNow, and what stops every read (a refused token, no server).
     """
     access.require(actor, Permission.USER_SYNC_READ)
-    if not 1 <= limit <= MOST:
-        raise InvalidInput(f"limit must be between 1 and {MOST}.")
+    choices.check_limit(limit, MOST)
     with database.read() as session:
         plan = repository.get_plan(session, plan_id)
         wanted = RowFilter(kinds=OBSERVED)

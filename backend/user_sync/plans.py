@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from backend.connections import resolve
-from backend.core import access, clock
+from backend.core import access, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.jobs.enqueue import enqueue
@@ -106,7 +106,7 @@ def list_plans(
 ) -> tuple[PlanView, ...]:
     """Newest first; environment None: of all environments."""
     access.require(actor, Permission.USER_SYNC_READ)
-    validation.check_limit(limit)
+    choices.check_limit(limit, validation.MAX_PAGE)
     found = resolve.environment(session, environment).id if environment else None
     return tuple(repository.list_plans(session, environment_id=found, limit=limit, before=before))
 
@@ -122,7 +122,7 @@ def list_rows(
 ) -> RowPage:
     """Rows of a plan in the directory's order, at most 1,000 a page."""
     access.require(actor, Permission.USER_SYNC_READ)
-    validation.check_limit(limit)
+    choices.check_limit(limit, validation.MAX_PAGE)
     plan = repository.get_plan(session, plan_id)
     return row_repository.page(
         session, plan, wanted or RowFilter(), offset=max(0, offset), limit=limit

@@ -241,7 +241,7 @@ def list_ignores(
 ) -> Page[IgnoreView]:
     """The ignored differences of an environment, newest first, at most 1,000 a page."""
     access.require(actor, Permission.USER_SYNC_READ)
-    validation.check_limit(limit)
+    choices.check_limit(limit, validation.MAX_PAGE)
     found = resolve.environment(session, environment)
     return rules_repository.list_ignores(session, found.id, limit=limit, before=before)
 

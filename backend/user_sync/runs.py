@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from backend.changes import gate
 from backend.connections import resolve
-from backend.core import access, audit, clock
+from backend.core import access, audit, choices, clock
 from backend.core.access import Actor, Permission
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput
@@ -262,7 +262,7 @@ def list_runs(
 ) -> tuple[RunView, ...]:
     """Newest first; environment None: of all environments."""
     access.require(actor, Permission.USER_SYNC_READ)
-    validation.check_limit(limit)
+    choices.check_limit(limit, validation.MAX_PAGE)
     found = resolve.environment(session, environment).id if environment else None
     return tuple(
         run_repository.list_runs(session, environment_id=found, limit=limit, before=before)
@@ -292,7 +292,7 @@ def list_items(
 ) -> tuple[ItemView, ...]:
     """Users of a run in the plan's order, after a position, at most 1,000."""
     access.require(actor, Permission.USER_SYNC_READ)
-    validation.check_limit(limit)
+    choices.check_limit(limit, validation.MAX_PAGE)
     run = run_repository.get_run(session, run_id)
     plan = repository.get_plan(session, run.plan_id)
     return run_repository.item_page(

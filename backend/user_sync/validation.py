@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 
 from backend.core.database import UNSTORABLE
-from backend.core.errors import InvalidInput
 from backend.integrations.openmetadata.schemas import StoredUser
 
 MAX_PAGE = 1_000
@@ -146,9 +145,3 @@ def visible(text: str, *, spaces: bool = False) -> str:
         else:
             shown.append(character)
     return "".join(shown)
-
-
-def check_limit(limit: int) -> None:
-    """Of a list's page. Raises InvalidInput."""
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit must be between 1 and {MAX_PAGE}.")
