@@ -22,7 +22,6 @@ from backend.core.errors import NotFound, PortalError
 from backend.core.log import get_logger, log_unexpected, mask_text
 from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
-from backend.jobs.errors import JobNotFound
 from backend.models.changes import Change
 
 log = get_logger(__name__)
@@ -212,14 +211,18 @@ def track(database: Database) -> None:
 def _advance(session: WriteSession, row: Change) -> None:
     if row.state in ("waiting", "approved") and _turn(session, row) == "never":
         end(session, SYSTEM, row, "refused", _stopped(session, row))
-    elif row.state == "approved" and _turn(session, row) == "now" and _job_ended(session, row):
+    elif (
+        row.state == "approved"
+        and _turn(session, row) == "now"
+        and not jobs.is_open(session, SYSTEM, job_id=row.job_id)
+    ):
         send(session, SYSTEM, row)
     elif row.state == "running":
         begun = row.run_id and row.run_id != f"change-{row.id}"
         found = _ended(session, row) if begun else None
         if found is not None:
             end(session, SYSTEM, row, found.status, found.detail)
-        elif not begun and _job_ended(session, row):
+        elif not begun and not jobs.is_open(session, SYSTEM, job_id=row.job_id):
             sentence = "The process that carried it out ended before it could say how it went."
             end(session, SYSTEM, row, "unknown", sentence)
 
@@ -232,15 +235,6 @@ def _ended(session: ReadSession, row: Change) -> actions.End | None:
             raise
         # Deleted with its environment, or long ago: it was begun, and nobody will tell its end.
         return actions.End("unknown", f"Its run {row.run_id} is not on record any more.")
-
-
-def _job_ended(session: ReadSession, row: Change) -> bool:
-    if row.job_id is None:
-        return True
-    try:
-        return jobs.get(session, SYSTEM, job_id=row.job_id).ended
-    except JobNotFound:
-        return True
 
 
 def end(session: WriteSession, actor: Actor, row: Change, state: str, outcome: str) -> None:

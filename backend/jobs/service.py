@@ -10,7 +10,7 @@ from backend.core.access import Actor, Permission, Role
 from backend.core.database import Database, ReadSession, WriteSession
 from backend.core.errors import InvalidInput, NotPermitted
 from backend.jobs import registry, repository
-from backend.jobs.errors import JobFinished
+from backend.jobs.errors import JobFinished, JobNotFound
 from backend.jobs.schemas import DayCount, JobPage, JobView, KindCount, LogLine, State
 
 MAX_PAGE = 200
@@ -28,6 +28,15 @@ def get(session: ReadSession, actor: Actor, *, job_id: int) -> JobView:
     """One job. Raises JobNotFound."""
     access.require(actor, Permission.JOBS_READ)
     return repository.view(repository.get(session, job_id))
+
+
+def is_open(session: ReadSession, actor: Actor, *, job_id: int | None) -> bool:
+    """Whether the job is on record and has not ended; of None: no."""
+    access.require(actor, Permission.JOBS_READ)
+    try:
+        return job_id is not None and not get(session, actor, job_id=job_id).ended
+    except JobNotFound:
+        return False
 
 
 def list_jobs(

@@ -10,7 +10,6 @@ from backend.core.database import Database, WriteSession, database_now
 from backend.core.events import About, Event
 from backend.jobs import service as jobs
 from backend.jobs.enqueue import enqueue
-from backend.jobs.errors import JobNotFound
 from backend.models.accounts import Account
 from backend.models.notifications import NotificationChannel as Channel
 from backend.models.notifications import NotificationDelivery as Delivery
@@ -143,17 +142,8 @@ def queue(database: Database) -> None:
     for number in numbers:
         with database.write() as session:
             row = repository.locked(session, number)
-            if row is None or not row.enabled or _at_work(session, row):
+            if row is None or not row.enabled or jobs.is_open(session, SYSTEM, job_id=row.job_id):
                 continue
             row.job_id = enqueue(
                 session, SYSTEM, KIND, {"channel_id": row.id}, subject=f"channel {row.id}"
             )
-
-
-def _at_work(session: WriteSession, row: Channel) -> bool:
-    if row.job_id is None:
-        return False
-    try:
-        return not jobs.get(session, SYSTEM, job_id=row.job_id).ended
-    except JobNotFound:
-        return False

@@ -4,7 +4,6 @@ from backend.core.access import SYSTEM
 from backend.core.database import Database, ReadSession, Turns, WriteSession, database_now
 from backend.core.log import get_logger
 from backend.jobs import service as jobs
-from backend.jobs.errors import JobNotFound
 from backend.models import SyncRun
 from backend.user_sync import applying, repository, row_repository, run_repository
 from backend.user_sync.errors import RunActive
@@ -23,17 +22,8 @@ def abandoned(session: ReadSession, run: SyncRun) -> bool:
     return (
         run.state not in ENDED
         and run_repository.unheard(run, database_now(session))
-        and not _has_open_job(session, run)
+        and not jobs.is_open(session, SYSTEM, job_id=run.job_id)
     )
-
-
-def _has_open_job(session: ReadSession, run: SyncRun) -> bool:
-    if run.job_id is None:
-        return False
-    try:
-        return not jobs.get(session, SYSTEM, job_id=run.job_id).ended
-    except JobNotFound:
-        return False
 
 
 def forget_people(database: Database, run: SyncRun) -> None:
