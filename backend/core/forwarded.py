@@ -90,7 +90,7 @@ def _why(peer: str, trusted: bool, said: str, client: str) -> str:
         return f"{peer or 'The peer'} is no trusted proxy, so it is the client itself."
     if not said:
         return f"{peer} is a trusted proxy that passed no address on, so it is the client itself."
-    if not _is_address(folded(said.split(",")[-1].strip())):
+    if not is_address(folded(said.split(",")[-1].strip())):
         return f"{peer} is a trusted proxy, and what it passed on is no address."
     if is_trusted(client):
         return f"X-Forwarded-For names trusted proxies only; {client} is the farthest of them."
@@ -102,7 +102,7 @@ def _sender(lines: list[str], peer: str) -> str:
     sender = peer
     for text in reversed([part.strip() for line in lines for part in line.split(",")]):
         found = folded(text)
-        if not _is_address(found):
+        if not is_address(found):
             return sender
         sender = found
         if not is_trusted(found):
@@ -125,14 +125,14 @@ def folded(text: str) -> str:
 def network(address: str) -> str:
     """What counts as one caller: an IPv4 address; of IPv6 the /64, given to one line whole."""
     bare = folded(address)
-    if not _is_address(bare) or ":" not in bare:
+    if not is_address(bare) or ":" not in bare:
         return bare
     return str(ipaddress.ip_network((int(ipaddress.ip_address(bare)), 64), strict=False))
 
 
 def is_trusted(address: str) -> bool:
     """Whether PORTAL_TRUSTED_PROXIES names the address."""
-    if not _is_address(address):
+    if not is_address(address):
         return False
     found = ipaddress.ip_address(address)
     return any(found in network for network in _networks(get_settings().trusted_proxies))
@@ -152,7 +152,7 @@ def _named(texts: Iterable[str]) -> Iterator[str]:
     engines pass on everybody's calls from the gateway, and who is trusted is believed.
     """
     host = get_settings().published.rpartition(":")[0].strip("[]")
-    through = gateway() if _is_address(host) and ipaddress.ip_address(host).is_loopback else ""
+    through = gateway() if is_address(host) and ipaddress.ip_address(host).is_loopback else ""
     named = (through if text == GATEWAY else text for text in texts)
     return (text for text in named if text)
 
@@ -169,7 +169,8 @@ def gateway() -> str:
     return ""
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

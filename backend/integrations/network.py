@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from backend.core.errors import (
+    InvalidInput,
     NothingListens,
     UpstreamError,
     UpstreamTimeout,
@@ -132,6 +133,17 @@ def proxy_of(place: Place) -> str:
 def _host_of(named: str) -> str:
     parts = urlsplit(named if "://" in named else f"//{named}")
     return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
+
+
+def database_port(kind: str, text: str) -> int:
+    """The number of a connection's port. Raises InvalidInput."""
+    try:
+        port = int(text)
+    except ValueError as exc:
+        raise InvalidInput(f"The {kind} connection's port '{text}' is not a number.") from exc
+    if not 0 < port < 65536:
+        raise InvalidInput(f"The {kind} connection's port {port} is not between 1 and 65535.")
+    return port
 
 
 def in_container() -> bool:

@@ -1,6 +1,5 @@
 """The configurable rules by which columns with personal data are recognised."""
 
-import ipaddress
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from backend.core.errors import InvalidInput
+from backend.core.forwarded import is_address
 from backend.core.settings import get_settings
 
 if TYPE_CHECKING:
@@ -329,14 +329,6 @@ def _phone(text: str) -> bool:
     return False
 
 
-def _ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _vin(text: str) -> bool:
     """17 characters and the check digit of 49 CFR 565 in the ninth place."""
     if not _VIN.fullmatch(text.upper()):
@@ -369,7 +361,7 @@ def _given() -> frozenset[str]:
 _CHECKS: dict[str, Callable[[str], bool]] = {
     "luhn": _luhn,
     "iban": _iban,
-    "ip": _ip,
+    "ip": is_address,
     "phone": _phone,
     "vin": _vin,
     "person": _person,

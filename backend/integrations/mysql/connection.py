@@ -11,6 +11,7 @@ from backend.core import stopping
 from backend.core.database import see_the_cluster
 from backend.core.errors import InvalidInput
 from backend.core.trust import Trust
+from backend.integrations import network
 from backend.integrations.mysql.errors import translated
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _open(
         )
     return pymysql.connect(
         host=settings.get("host") or "localhost",
-        port=_port(settings.get("port")),
+        port=network.database_port("mysql", settings.get("port") or "3306"),
         user=settings["user"],
         password=secrets.get("password") or "",
         database=settings["database"],
@@ -132,16 +133,6 @@ def _settle(cursor: Any, statement_timeout: float, lock_timeout: float, *, reado
 def is_mariadb(version: str) -> bool:
     """From what VERSION() answers, like 10.11.19-MariaDB or 8.0.40."""
     return "mariadb" in version.lower()
-
-
-def _port(text: str | None) -> int:
-    try:
-        port = int(text or 3306)
-    except ValueError as exc:
-        raise InvalidInput(f"The mysql connection's port '{text}' is not a number.") from exc
-    if not 0 < port < 65536:
-        raise InvalidInput(f"The mysql connection's port {port} is not between 1 and 65535.")
-    return port
 
 
 def _tls(text: str | None, trust: Trust) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection
 from backend.core import resolving
 from backend.core.errors import InvalidInput
 from backend.core.trust import Trust
+from backend.integrations import network
 from backend.integrations.postgres import deadline
 from backend.integrations.postgres.errors import is_lost, translated
 
@@ -144,7 +145,7 @@ def _arguments(settings: Mapping[str, str], secrets: Mapping[str, str]) -> dict[
         "host": host,
         # libpq resolves names by itself; a test connects to the addresses it has looked at
         "hostaddr": ",".join(resolving.addresses_of(host)[:1]) or None,
-        "port": _port(settings.get("port")),
+        "port": network.database_port("postgres", settings.get("port") or "5432"),
         "dbname": settings["database"],
         "user": settings["user"],
         "password": secrets.get("password") or None,
@@ -166,16 +167,6 @@ def _tls(mode: str, trust: Trust) -> dict[str, str]:
     if not trust.verify:
         return {"sslmode": "require"}
     return {"sslmode": mode, "sslrootcert": trust.bundle()}
-
-
-def _port(text: str | None) -> int:
-    try:
-        port = int(text or 5432)
-    except ValueError as exc:
-        raise InvalidInput(f"The postgres connection's port '{text}' is not a number.") from exc
-    if not 0 < port < 65536:
-        raise InvalidInput(f"The postgres connection's port {port} is not between 1 and 65535.")
-    return port
 
 
 def _sslmode(text: str | None) -> str:
