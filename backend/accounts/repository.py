@@ -87,12 +87,7 @@ def get_account(session: ReadSession, account_id: int) -> Account:
 
 def get_account_locked(session: WriteSession, account_id: int) -> Account:
     """The account, locked until commit and read afresh; raises NotFound."""
-    row = session.scalars(
-        select(Account)
-        .where(Account.id == account_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    row = session.get(Account, account_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise NotFound(f"There is no account {account_id}.")
     return row

@@ -63,12 +63,7 @@ def get(session: ReadSession, change_id: int) -> Change:
 
 def lock(session: WriteSession, change_id: int) -> Change:
     """The request, locked until commit and read afresh; raises NotFound."""
-    row = session.scalars(
-        select(Change)
-        .where(Change.id == change_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    row = session.get(Change, change_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise NotFound(f"There is no change {change_id}.")
     return row

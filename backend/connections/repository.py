@@ -62,12 +62,7 @@ def find_default(session: ReadSession) -> Environment | None:
 
 def lock_environment(session: WriteSession, environment_id: int) -> Environment | None:
     """The row, locked for this unit of work so that check-then-act is safe."""
-    return session.scalars(
-        select(Environment)
-        .where(Environment.id == environment_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    return session.get(Environment, environment_id, with_for_update=True, populate_existing=True)
 
 
 def lock_environments(session: WriteSession) -> None:
