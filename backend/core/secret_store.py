@@ -94,14 +94,7 @@ def _create(database: Database, vault: Vault, name: str) -> None:
     value = base64.b64encode(os.urandom(32)).decode()
     try:
         with database.write() as session:
-            session.add(
-                SystemSecret(
-                    name=name,
-                    ciphertext=vault.encrypt(value, binding=binding(name)),
-                    key_id=vault.key_id,
-                    updated_at=clock.now(),
-                )
-            )
+            _add(session, vault, name, value)
     except IntegrityError:
         # Another process made it in the same instant; the one that is stored counts.
         database.ask(read, vault, name)
@@ -123,7 +116,10 @@ def fingerprint(session: ReadSession, about: str, text: str) -> str:
 
 def keep(session: WriteSession, name: str, value: str) -> None:
     """Keep a secret under this name until `take`; at most 64 letters."""
-    vault = get_vault()
+    _add(session, get_vault(), name, value)
+
+
+def _add(session: WriteSession, vault: Vault, name: str, value: str) -> None:
     session.add(
         SystemSecret(
             name=name,
