@@ -98,9 +98,7 @@ def _addition(*, signed_in: bool) -> bytes:
         else f'<link rel="modulepreload" fetchpriority="low" href="./static/js/{name}">'
         for name in _scripts()
     ]
-    scripts = "".join(
-        f"<script>{each}</script>" for each in (inline.WIDTH_SCRIPT, inline.FIRST_FRAME_SCRIPT)
-    )
+    scripts = "".join(f"<script>{each}</script>" for each in inline.IN_HEAD)
     return (scripts + STYLE + "".join(links)).encode()
 
 

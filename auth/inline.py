@@ -46,7 +46,15 @@ FIRST_FRAME_SCRIPT = (
     "addEventListener('animationend',e=>{if(e.animationName==='first-frame'){"
     "const s=document.getElementById('first-frame');if(s)s.remove()}})"
 )
-SCRIPTS = (FOCUS_SCRIPT, WIDTH_SCRIPT, FIRST_FRAME_SCRIPT)
+#: There, too: a menu that lies over the page goes after a choice, which Streamlit knows of phones
+#: only and not of a computer's narrow window.
+MENU_SCRIPT = (
+    "addEventListener('click',e=>{if(matchMedia('(max-width: 768px)').matches&&"
+    "e.target.closest('.stSidebar nav a'))setTimeout(()=>{const b=document.querySelector("
+    "'.stSidebar [aria-controls=stSidebar][aria-expanded=true]');if(b)b.click()})})"
+)
+IN_HEAD = (WIDTH_SCRIPT, FIRST_FRAME_SCRIPT, MENU_SCRIPT)
+SCRIPTS = (FOCUS_SCRIPT, *IN_HEAD)
 
 
 def focus(to: Literal["title", "field", "container", "line"], of: object) -> None:

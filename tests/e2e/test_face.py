@@ -152,6 +152,20 @@ class TestPhone:
         page.context.close()
 
 
+def test_the_menu_does_not_stay_over_the_page_in_a_narrow_window(
+    sandbox_portal: Portal, browser_page: Page
+) -> None:
+    """Of a computer: of a phone Streamlit knows it."""
+    page = browser_page
+    page.set_viewport_size(PHONE["viewport"])
+    sandbox_portal.open(page)
+    tap(page.get_by_role("button", name="Expand sidebar"))
+    menu = page.get_by_role("navigation", name="App pages")
+    tap(menu.get_by_role("link", name="Audit log"))
+    expect(page.get_by_role("heading", name="Audit log")).to_be_visible()
+    expect(menu).not_to_be_visible()
+
+
 class Drops(HeldAnswers):
     """What the server sends, one message at a time: each is drawn before the next one comes."""
 
