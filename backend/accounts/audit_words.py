@@ -14,12 +14,24 @@ _WORDS = {
         "Took over from the identity provider the",
         "take over the",
     ),
+    "accounts:account:recovery_codes": (
+        "Made new recovery codes for",
+        "make new recovery codes for",
+    ),
     "accounts:account:reset_password": ("Reset the password of", "reset the password of"),
     "accounts:account:reset_second_factor": (
         "Reset the second factor of",
         "reset the second factor of",
     ),
     "accounts:account:role": ("Changed the role of", "change the role of"),
+    "accounts:account:second_factor_off": (
+        "Turned off the second factor of",
+        "turn off the second factor of",
+    ),
+    "accounts:account:second_factor_on": (
+        "Turned on the second factor of",
+        "turn on the second factor of",
+    ),
     "accounts:account:take_in": ("Merged another account into", "merge another account into"),
     "accounts:api_token:create": ("Made", "make"),
     "accounts:api_token:revoke": ("Revoked", "revoke"),
@@ -37,6 +49,8 @@ _WORDS = {
     "changes:request:end": ("Ended the request to", "end the request to"),
     "changes:request:reject": ("Rejected the request to", "reject the request to"),
     "changes:request:withdraw": ("Withdrew the request to", "withdraw the request to"),
+    "connections:client_info:delete": ("Deleted the client info of", "delete the client info of"),
+    "connections:client_info:edit": ("Edited the client info of", "edit the client info of"),
     "connections:connection:remove": ("Removed the connection", "remove the connection"),
     "connections:connection:save": ("Saved the connection", "save the connection"),
     "connections:connection:test": ("Tested the connection", "test the connection"),
@@ -48,10 +62,14 @@ _WORDS = {
     "ingestion:links:put": ("Put up the", "put up the"),
     "ingestion:links:remove": ("Took down the", "take down the"),
     "ingestion:managed:start": ("Started in DataHub", "start in DataHub"),
+    "ingestion:mapping:import": ("Imported rules into the", "import rules into the"),
+    "ingestion:mapping:put": ("Saved a rule of the", "save a rule of the"),
+    "ingestion:mapping:remove": ("Removed a rule of the", "remove a rule of the"),
     "ingestion:mapping:write": ("Changed the", "change the"),
     "ingestion:recipe:start": ("Started the recipe", "start the recipe"),
     "ingestion:schedule:remove": ("Removed the schedule of", "remove the schedule of"),
     "ingestion:schedule:write": ("Set the schedule of", "set the schedule of"),
+    "ingestion:run:release": ("Allowed another ingestion of", "allow another ingestion of"),
     "ingestion:run:report": (
         "Told DataHub of the ingestion of",
         "tell DataHub of the ingestion of",
@@ -86,7 +104,9 @@ _WORDS = {
     "user_sync:schedule:write": ("Changed the schedule of", "change the schedule of"),
 }
 #: Outcomes that a sentence need not add.
-_DONE = frozenset({"", "succeeded", "ready", "accepted", "started", "ok", "replied", "shared"})
+_DONE = frozenset(
+    {"", "succeeded", "ready", "accepted", "started", "ok", "released", "replied", "shared"}
+)
 _FAILED = {
     "failed": "Failed to {do}",
     "refused": "Was refused to {do}",

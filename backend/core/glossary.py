@@ -23,8 +23,8 @@ TERMS: dict[str, str] = {
     "Change": "a request that waits for somebody else's approval",
     "Revert": "the inverse plan of a run, to be reviewed and applied like any other",
     "Conflict": "what was changed by somebody else since the plan; it is not written",
-    "Alert": "what somebody should act on; it stands on the Overview until it is over, or aside "
-    "once one has seen it",
+    "Alert": "what somebody should act on; it stays on the Overview until it is over or you mark "
+    "it as seen",
     "Role": "what a person or a program may do: viewer, steward, operator, auditor or admin",
 }
 

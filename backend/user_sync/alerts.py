@@ -29,7 +29,8 @@ def alerts(session: ReadSession, actor: Actor) -> list[Alert]:
     waiting = [
         Alert(
             "info",
-            f"{found.changes:,} user changes wait for review in {found.environment}.",
+            f"{counted(found.changes, 'user change waits', 'user changes wait')} for review in "
+            f"{found.environment}.",
             "user-sync",
             found.planned_at,
             (("environment", found.environment), ("plan", str(found.plan_id))),

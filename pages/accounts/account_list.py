@@ -181,8 +181,8 @@ def dialogs(view: AccountView) -> None:
     confirm.ask(
         "accounts.reset_factor.dialog",
         title=f"Reset the second factor of {escape(view.name)}?",
-        body="App and recovery codes no longer work: the password alone opens the account until a "
-        f"new app is set up. Be sure that it is {view.name} who asks. {ends}",
+        body="The app and the recovery codes stop working: the password alone opens the account "
+        f"until a new app is set up. Make sure that it is {escape(view.name)} who asks. {ends}",
         action="Reset second factor",
         on_confirm=lambda: _reset_factor(view),
         may_wait=True,

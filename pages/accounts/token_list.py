@@ -69,7 +69,7 @@ def _fields() -> dict[str, Any]:
             key="tokens.create.environments",
         ),
         "ask_only": st.checkbox(
-            "Ask only: what it asks for waits for a person's approval", key="tokens.create.ask_only"
+            "Ask only: whatever it asks for needs a person's approval", key="tokens.create.ask_only"
         ),
     }
 

@@ -6,7 +6,7 @@ from backend.changes.schemas import ChangePage, ChangeView
 from pages.shared import filters, tables
 
 EMPTY = {
-    "to_approve": "Nothing waits for you.",
+    "to_approve": "Nothing is waiting for you.",
     "mine": "You have asked for nothing yet.",
     "done": "No change has ended yet.",
 }

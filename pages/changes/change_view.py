@@ -163,7 +163,7 @@ def _decide(view: ChangeView) -> None:
             confirm.open_dialog(_SURE)
     confirm.ask(
         _SURE,
-        title=f"Approve change {view.id}",
+        title=f"Approve change {view.id}?",
         body=lambda: _approval(view),
         action="Approve",
         danger=False,
@@ -171,15 +171,15 @@ def _decide(view: ChangeView) -> None:
     )
     confirm.ask(
         "changes.reject.sure",
-        title=f"Reject change {view.id}",
-        body=lambda: _reason("Why, for the one who asked"),
+        title=f"Reject change {view.id}?",
+        body=lambda: _reason("Why, for the person who asked"),
         action="Reject",
         on_confirm=lambda: _end(service.reject, view, "rejected"),
     )
     confirm.ask(
         "changes.withdraw.sure",
-        title=f"Withdraw change {view.id}",
-        body=lambda: _reason("Why (optional)"),
+        title=f"Withdraw change {view.id}?",
+        body=lambda: _reason("Reason (optional)"),
         action="Withdraw",
         on_confirm=lambda: _end(service.withdraw, view, "withdrawn"),
     )

@@ -12,7 +12,7 @@ VIEWS = {"to_approve": "To approve", "mine": "Mine", "done": "Done", "policy": "
 
 # gate
 actor = guard.require(Permission.CHANGES_READ)
-head.draw("Changes", "What waits for a second pair of eyes, and what became of it.")
+head.draw("Changes", "What is waiting for a second pair of eyes, and what became of it.")
 flash.show()
 # ask
 number = filters.number("change")

@@ -62,7 +62,7 @@ def _choose(known: dict[int, ChangeView]) -> None:
     _now(views, again)
     confirm.ask(
         _SURE,
-        title=f"Approve {counted(len(views), 'change')} together",
+        title=f"Approve {counted(len(views), 'change')} together?",
         body=lambda: _body(views),
         action="Approve together",
         danger=False,

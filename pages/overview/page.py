@@ -65,7 +65,7 @@ def live() -> None:
 
 # gate
 actor = guard.require(Permission.OVERVIEW_READ)
-head.draw("Overview", "What waits for somebody, what failed and what runs.")
+head.draw("Overview", "What is waiting for somebody, what failed and what is running.")
 session = guard.signed_in()
 if session is not None and session.has_first_password:
     st.info(

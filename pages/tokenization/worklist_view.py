@@ -92,7 +92,7 @@ def _nothing(found: WorkList) -> str:
     if found.counts["all"] and searched:
         return "No dataset fits these filters."
     if found.note:  # DataHub is not there or does not answer, so no tag of it helps
-        return "Nothing waits or runs. Pick a table."
+        return "Nothing is waiting or running. Pick a table."
     return (
         "Nothing is tagged, waiting or running. Put the tag tokenize/run on a dataset in DataHub, "
         "or pick a table."

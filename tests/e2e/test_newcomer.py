@@ -83,7 +83,7 @@ def test_from_the_sandbox_to_the_first_run_and_its_proof_in_datahub(
     expect(page.get_by_role("heading", name="Set up Live")).to_have_count(0)
     expect(state_of(page, "PostgreSQL")).to_contain_text("ok")
     tap(page.get_by_role("link", name="Next: Tokenization"))
-    expect(page.get_by_text("Nothing waits or runs. Pick a table.").last).to_be_visible()
+    expect(page.get_by_text("Nothing is waiting or running. Pick a table.").last).to_be_visible()
     tokenize(page)
 
     settle(page)
