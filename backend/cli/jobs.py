@@ -10,20 +10,20 @@ from backend.jobs import service
 from backend.jobs.answers import JobAnswer, JobList
 from backend.jobs.schemas import JobPage, JobView
 
-app = new_app("Background jobs: what runs, what ended how.")
-JobId = Annotated[int, typer.Argument(metavar="JOB", help="The number of the job.")]
+app = new_app("Runs: work in the background, what is running and how the rest ended.")
+JobId = Annotated[int, typer.Argument(metavar="RUN", help="The number of the run.")]
 
 
 @app.command("list")
 def list_jobs(
-    status: Annotated[list[str] | None, typer.Option(help="Only jobs of this status.")] = None,
+    status: Annotated[list[str] | None, typer.Option(help="Only runs of this status.")] = None,
     kind: Annotated[str, typer.Option(help="A kind, or a domain such as user_sync.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=service.MAX_PAGE, help="At most so many.")] = 50,
     cursor: Annotated[int | None, typer.Option(help="next_cursor of the page before.")] = None,
     watch: Watch = False,
     json: Json = False,
 ) -> None:
-    """Jobs, newest first."""
+    """Runs, newest first."""
 
     def page() -> JobPage:
         return cli.read(
@@ -38,7 +38,7 @@ def list_jobs(
 
 @app.command("show")
 def show(job_id: JobId, json: Json = False) -> None:
-    """One job with the newest lines of its log."""
+    """One run with the newest lines of its log."""
     with cli.unit_read() as (session, actor):
         view = service.get(session, actor, job_id=job_id)
         lines = service.lines(session, actor, job_id=job_id)
@@ -48,15 +48,15 @@ def show(job_id: JobId, json: Json = False) -> None:
 
 @app.command("cancel")
 def cancel(job_id: JobId, yes: Yes = False, json: Json = False) -> None:
-    """Ask a job to stop at its next safe point."""
-    cli.confirm(f"Stop job {job_id}?", yes=yes)
+    """Ask a run to stop at its next safe point."""
+    cli.confirm(f"Stop run {job_id}?", yes=yes)
     view = cli.write(service.cancel, job_id=job_id)
     emit(JobAnswer.model_validate(view), json, _line(view))
 
 
 def _table(page: JobPage) -> str:
     rows = [[view.id, view.state, view.title, view.subject, view.created_at] for view in page.items]
-    return cli.table(["Job", "Status", "What", "About", "Created"], rows)
+    return cli.table(["Run", "Status", "What", "About", "Created"], rows)
 
 
 def _line(view: JobView) -> str:

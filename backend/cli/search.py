@@ -13,7 +13,7 @@ def search(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="Part of a name, or a number.")],
     json: Json = False,
 ) -> None:
-    """Find data sets, people, hosts, connections, runs, changes and accounts."""
+    """Find datasets, people, hosts, connections, runs, changes and accounts."""
     found = cli.read(service.find, text=text)
     rows = [[hit.kind, hit.title, hit.detail] for hit in found.items]
     text = cli.table(["Kind", "Name", "More"], rows) if rows else "Nothing found."

@@ -1,1 +1,1 @@
-"""Find anything that the portal knows by a part of its name: data sets, people, hosts, runs."""
+"""Find anything that the portal knows by a part of its name: datasets, people, hosts, runs."""

@@ -80,7 +80,7 @@ def _card(
     with st.container(border=True, gap="xsmall", key=f"trend.{title}"):
         total = sum(all_ for all_, _ in shown)
         told = " · ".join(waiting[1:]) or f"{counted(total, what)} in {DAYS} days"
-        first = waiting[0] if waiting else "Nothing waiting"
+        first = waiting[0] if waiting else "None waiting"
         st.metric(title, first, told, delta_color="off", delta_arrow="off")
         st.image(_trend(shown), width="stretch", alt=_said(what, shown))
 

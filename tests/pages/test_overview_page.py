@@ -263,7 +263,7 @@ class TestOverview:
         said = {label: (card.value, card.delta) for label, card in cards.items()}
         assert said["Mounts"] == ("3 unknown", "5 orphaned")
         assert said["Tokenization"] == ("1 to look at", "0 runs in 14 days")
-        assert said["Ingestion"] == ("Nothing waiting", "0 runs in 14 days")
+        assert said["Ingestion"] == ("None waiting", "0 runs in 14 days")
         trends = [image.proto.imgs[0].alt for image in app.get("image")]
         assert ["0, 3. 1 of them did not end well" in trend for trend in trends] == [
             *(False, True, False, False, False)
@@ -274,7 +274,7 @@ class TestOverview:
     ) -> None:
         asking.rule(ONE)
         asking.ask(text="one")
-        for role, says in (("admin", "1 to approve"), ("viewer", "Nothing waiting")):
+        for role, says in (("admin", "1 to approve"), ("viewer", "None waiting")):
             [card] = [card for card in open_page(PAGE, role=role).metric if card.label == "Changes"]
             assert (card.value, card.delta) == (says, "1 request in 14 days")
 

@@ -17,6 +17,6 @@ def find(
     caller: Caller,
     text: Annotated[str, Query(max_length=service.MAX_TEXT)] = "",
 ) -> Hits:
-    """What this token may read and whose name holds `text`: data sets, people, hosts, connections,
+    """What this token may read and whose name holds `text`: datasets, people, hosts, connections,
     runs, changes, accounts; a few of each. Nothing for a single letter."""
     return service.find(session, caller, text=text)
