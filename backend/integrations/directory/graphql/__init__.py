@@ -161,10 +161,22 @@ class GraphQLSource:
         try:
             schema = self.execute(client, {"query": first_page.SCHEMA})
         except UpstreamError:  # many servers tell nobody of their schema
-            return
-        field = first_page.in_pages(self._query, schema)
+            field = self._gives_fewer(client, count)
+        else:
+            field = first_page.in_pages(self._query, schema)
         if field:
             raise FirstPage(f"{field} is given in pages, and just {count} people came")
+
+    def _gives_fewer(self, client: httpx.Client, count: int) -> str:
+        """The field that gives fewer than it gave to who asks for one; "" where none does."""
+        for field, query in first_page.for_one(self._query):
+            try:
+                data = self._ask(client, self._fixed, query)
+            except UpstreamError:
+                continue
+            if len(self._given(data)[0]) < count:
+                return field
+        return ""
 
     def _given(self, data: dict[str, Any]) -> tuple[list[object], bool]:
         """The page's entries before the mapping leaves anybody out, and whether what is taken from
@@ -181,8 +193,10 @@ class GraphQLSource:
         del given[:known]
         return given if self._mapper is None else self._mapper.people(data)
 
-    def _ask(self, client: httpx.Client, variables: Mapping[str, Any]) -> dict[str, Any]:
-        body: dict[str, Any] = {"query": self._query}
+    def _ask(
+        self, client: httpx.Client, variables: Mapping[str, Any], query: str = ""
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {"query": query or self._query}
         if variables:
             body["variables"] = variables
         return self.execute(client, body)

@@ -2,18 +2,22 @@
 no page (Hot Chocolate, Strapi, Directus, Strawberry's and Graphene's connections), and say nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from graphql import (
     ArgumentNode,
+    DocumentNode,
     FieldNode,
     IntValueNode,
+    NameNode,
     ObjectFieldNode,
     OperationDefinitionNode,
     VariableNode,
     Visitor,
     parse,
+    print_ast,
     visit,
 )
 
@@ -23,7 +27,7 @@ PAGED = frozenset(
     {"after", "cursor", "first", "limit", "offset", "page", "pageSize", "pagination", "paging"}
     | {"perPage", "per_page", "skip", "take", "top"}
 )
-_HOW_MANY = frozenset({"first", "limit", "pageSize", "perPage", "per_page", "take", "top"})
+_HOW_MANY = ("first", "limit", "take", "pageSize", "perPage", "per_page", "top")
 #: How many a page holds where nobody says it.
 _SIZES = frozenset({10, 20, 25, 30, 50, 100, 200, 250, 500, 1_000})
 
@@ -62,19 +66,47 @@ def doubtful(count: int) -> bool:
     return count in _SIZES
 
 
+def for_one(query: str) -> Iterator[tuple[str, str]]:
+    """(field and argument, the query for one person by it), for each argument that may say how
+    many. A server without it refuses the query (specification of October 2021, section 5.4.1)."""
+    named = next(field.name.value for field in _fields(parse(query, no_location=True)))
+    for name in _HOW_MANY:
+        yield f"{named} (by {name})", print_ast(visit(parse(query, no_location=True), _One(name)))
+
+
+class _One(Visitor):
+    """Gives each field of the query's root an argument: one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._argument = ArgumentNode(name=NameNode(value=name), value=IntValueNode(value="1"))
+
+    def leave_operation_definition(
+        self, node: OperationDefinitionNode, *_: object
+    ) -> OperationDefinitionNode:
+        fields = tuple(
+            replace(field, arguments=(*(field.arguments or ()), self._argument))
+            if isinstance(field, FieldNode)
+            else field
+            for field in node.selection_set.selections
+        )
+        return replace(node, selection_set=replace(node.selection_set, selections=fields))
+
+
 def in_pages(query: str, schema: object) -> str:
     """The field of the query that the server gives in pages; "" where there is none. schema: the
     answer to SCHEMA, of whatever shape."""
-    asked = [
-        field.name.value
-        for part in parse(query, no_location=True).definitions
-        if isinstance(part, OperationDefinitionNode)
-        for field in part.selection_set.selections
-        if isinstance(field, FieldNode)
-    ]
+    asked = [field.name.value for field in _fields(parse(query, no_location=True))]
     try:
         fields = schema["__schema"]["queryType"]["fields"]  # type: ignore[index]  # tried
         paged = {f["name"] for f in fields if any(arg["name"] in PAGED for arg in f["args"])}
     except (KeyError, TypeError):
         return ""
     return next((name for name in asked if name in paged), "")
+
+
+def _fields(parsed: DocumentNode) -> Iterator[FieldNode]:
+    """The fields of the query's root."""
+    for part in parsed.definitions:
+        if isinstance(part, OperationDefinitionNode):
+            yield from (s for s in part.selection_set.selections if isinstance(s, FieldNode))

@@ -5,6 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from graphql import (
+    NoSchemaIntrospectionCustomRule,
+    build_schema,
+    graphql_sync,
+    parse,
+    validate,
+)
 
 from backend.integrations.directory.client import DirectoryClient
 from backend.integrations.directory.errors import FirstPage, PageTooLarge, PartialAnswer
@@ -77,6 +84,58 @@ class TestFirstPage:
             DirectoryClient(server.url).users()
 
 
+class TestClosedSchema:
+    """Apollo in production and Hasura's roles tell nobody of their schema, and validate by it."""
+
+    def ask(self, serve: Serve, field: str, query: str, people: int, most: int = 100) -> list[Any]:
+        schema = build_schema(f"type Person {{ email: String }} type Query {{ {field} }}")
+        found = [{"email": f"u{number}@x.io"} for number in range(people)]
+
+        def users(_info: object, **args: object) -> list[Any]:
+            return found[: min([most, *(n for n in args.values() if isinstance(n, int))])]
+
+        def answer(request: Request) -> Response:
+            asked = json.loads(request.body)
+            refused = validate(schema, parse(asked["query"]), [NoSchemaIntrospectionCustomRule])
+            done = graphql_sync(
+                schema, asked["query"], {"users": users}, variable_values=asked.get("variables")
+            )
+            errors = [{"message": each.message} for each in refused or done.errors or ()]
+            if errors:
+                return json_response(400, {"errors": errors})
+            return json_response(200, {"data": done.data})
+
+        options = Options(query=query, variables='{"of": "x"}' if "$of" in query else "")
+        return DirectoryClient(serve(answer).url, options=options).users()
+
+    @pytest.mark.parametrize(
+        ("field", "query"),
+        [
+            ("users(first: Int): [Person]", "{ users { email } }"),
+            ("users(limit: Int, offset: Int): [Person]", "{ users { email } }"),
+            ("users(first: Int, limit: Int): [Person]", "{ users(first: 500) { email } }"),
+            (
+                "users(dept: String, take: Int): [Person]",
+                "query($of: String) { users(dept: $of) { email } }",
+            ),
+        ],
+    )
+    def test_a_first_page_is_found_by_asking_for_one(
+        self, serve: Serve, field: str, query: str
+    ) -> None:
+        said = r"users \(by (first|limit|take)\) is given in pages, and just 100 people came"
+        with pytest.raises(FirstPage, match=said):
+            self.ask(serve, field, query, people=300)
+
+    @pytest.mark.parametrize("field", ["users: [Person]", "users(dept: String): [Person]"])
+    def test_a_list_without_pages_is_whole(self, serve: Serve, field: str) -> None:
+        assert len(self.ask(serve, field, "{ users { email } }", people=100)) == 100
+
+    def test_another_number_of_people_asks_nothing(self, serve: Serve) -> None:
+        field = "users(first: Int): [Person]"
+        assert len(self.ask(serve, field, "{ users { email } }", people=99)) == 99
+
+
 class TestTotalCount:
     """Hot Chocolate gives ten to who asks for no page, and tells the number of all if asked."""
 
@@ -123,8 +182,6 @@ class TestTotalCount:
 
 
 def test_presets_fit_the_schema_they_came_from():
-    from graphql import build_schema, graphql_sync
-
     schema = build_schema(
         """
         type Person { mail: String! name: String department: String }
