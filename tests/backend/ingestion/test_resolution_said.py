@@ -14,8 +14,9 @@ from backend.core.errors import InvalidInput
 from backend.ingestion import mapping, resolve, run_context
 from backend.ingestion.catalog import Catalog
 from backend.ingestion.errors import MappingBroken, NoMapping, UnknownDataset
+from backend.ingestion.ruleset import Rule
 from backend.ingestion.schemas import Candidate, Resolution
-from backend.ingestion.targets import BadTarget
+from backend.ingestion.targets import BadTarget, Target
 from backend.sandbox.datahub import StandIn
 from tests.backend.ingestion.conftest import ARN_PROPERTY, JOB, OTHER, URN, AddRule
 from tests.backend.ingestion.test_resolve import MACHINE
@@ -123,6 +124,8 @@ class TestWhatItSays:
             ask("earnings", JOB)
         with pytest.raises(InvalidInput, match="no-job"):
             ask(URN, "no-job")
+        with pytest.raises(InvalidInput, match="earnings"):
+            resolve.checked_urns("earnings", JOB)
 
     @pytest.mark.parametrize(
         ("where", "said"),
@@ -153,6 +156,11 @@ class TestWhatItSays:
         with pytest.raises(MappingBroken) as refused:
             ask()
         assert refused.value.message.startswith(said)
+
+    def test_one_of_the_portals_own(self) -> None:
+        rule = Rule("exact", URN, Target("lambda", "f"), "portal", problem="it is gone")
+        with pytest.raises(MappingBroken, match=r"^The mapping cannot be used here: it is gone$"):
+            resolve._candidate("portal", rule)
 
     def test_a_jobs_property_that_is_no_target_is_said_with_its_place(
         self, ask: Callable[..., Resolution], setenv: Callable[..., None], datahub: StandIn
@@ -221,3 +229,34 @@ class TestFirst:
         with pytest.raises(NoMapping) as refused:
             self._first(database, dataset_urn, job_urn)
         assert refused.value.message == NoMapping(dataset_urn or job_urn or "", notes).message
+
+    def test_a_tag_answers_before_a_prefix(
+        self, database: Database, add_rule: AddRule, datahub: StandIn
+    ) -> None:
+        datahub.seed_tag("urn:li:tag:layer/source")
+        datahub.seed_dataset(URN, fields={"id": "int"}, tags=["urn:li:tag:layer/source"])
+        add_rule("tag", "layer/source", "by-tag")
+        add_rule("prefix", "AwsDataCatalog", "by-prefix")
+        answer, _ = self._first(database)
+        assert answer.target.name == "by-tag"
+
+
+class TestWithoutAsking:
+    """What a list of datasets shows without asking DataHub for each."""
+
+    def _shown(self, database: Database) -> str | None:
+        context = database.ask(run_context.load, None)
+        found = resolve.without_asking(context, URN)
+        return found.target.name if found else None
+
+    @pytest.mark.parametrize("kind", ["exact", "prefix", "default"])
+    @pytest.mark.parametrize("tagged", [True, False])
+    def test_nothing_where_a_tag_might_answer_before_it(
+        self, database: Database, add_rule: AddRule, kind: str, tagged: bool
+    ) -> None:
+        assert self._shown(database) is None
+        pattern = {"exact": URN, "prefix": "AwsDataCatalog", "default": ""}[kind]
+        add_rule(kind, pattern, "f")
+        if tagged:
+            add_rule("tag", "layer/source", "by-tag")
+        assert self._shown(database) == (None if tagged and kind != "exact" else "f")
