@@ -2,13 +2,15 @@
 
 Each module is changed one place at a time by mutmut, in a copy of the tree below `mutants/`, and
 its own tests are asked: asking all of them for every change would take days. On servers they are
-not asked (each change would start its own). Prints killed and survived per module, and every
-survivor as a difference; benchmarks/MUTANTS.md says why those that are left are the same program.
+asked where one is named (TEST_POSTGRES_URL, TEST_MARIADB_URL): else each change would start its
+own. Prints killed and survived per module, and every survivor as a difference;
+benchmarks/MUTANTS.md says why those that are left are the same program.
 """
 
 import ast
 import difflib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,8 @@ WORK = ROOT / "mutants"
 GOAL = 95
 #: mutmut's exit codes of a mutant that a test noticed: failed, ran out of time, or died.
 NOTICED = {1, 3, 24, 36, -24, 152, 255, -11, -9}
+#: Parts of the names of tests that need a server, by the variable that names one.
+SERVERS = {"TEST_POSTGRES_URL": ["postgres"], "TEST_MARIADB_URL": ["mariadb", "mysql"]}
 
 #: What is changed, below backend/, and who must notice, below tests/backend/.
 MODULES = {
@@ -73,6 +77,10 @@ def copied(module: str, tests: list[str]) -> Path:
     contracts = ROOT.parent / "shared"  # where the tests look for them, if they are here
     if contracts.is_dir():
         (folder / "shared").symlink_to(contracts)
+    absent = [part for name, parts in SERVERS.items() if name not in os.environ for part in parts]
+    arguments = [f"tests/backend/{test}" for test in tests]
+    if absent:
+        arguments += ["-k", " and ".join(f"not {part}" for part in absent)]
     settings = folder / "pyproject.toml"
     settings.write_text(
         settings.read_text().replace(
@@ -80,7 +88,7 @@ def copied(module: str, tests: list[str]) -> Path:
             "[tool.mutmut]\n"
             f"only_mutate = {json.dumps([f'backend/{module}'])}\n"
             "pytest_add_cli_args_test_selection = "
-            f"{json.dumps([f'tests/backend/{test}' for test in tests])}\n",
+            f"{json.dumps(arguments)}\n",
         )
     )
     return folder
