@@ -87,7 +87,7 @@ class TestConnection:
         for config in configs:
             assert config is not None
             assert config.environment.name == name
-            assert config.kind == "datahub"
+            assert (config.kind, config.version) == ("datahub", 1)
             assert config.settings["server"] == f"https://{name}.example.org"
             assert config.secrets["token"] == f"token-of-{name}"
 

@@ -1,5 +1,6 @@
 """Whole outcomes of one write, whatever the gateway says; what was sent, and with which guard."""
 
+import time
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from backend.integrations.openmetadata.errors import (
     Throttled,
     TokenRefused,
 )
-from backend.user_sync.writing import TRIES, Change, Outcome, Writer, what_moved
+from backend.user_sync.writing import TRIES, Change, Outcome, Writer, _when, what_moved
 from tests.backend.user_sync.test_matching import FINANCE, MARKETING, refs, user
 
 ANN = user(display="Ann", updated_at=1_764_294_123_000)
@@ -275,6 +276,15 @@ class TestNotSent:
 
 
 class TestWhatMoved:
+    def test_times_are_utc_wherever_the_machine_stands(self, monkeypatch):
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        try:
+            assert _when(1_764_294_123_000) == " on 2025-11-28 at 01:42 UTC"
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+
     @pytest.mark.parametrize(
         ("by", "at", "who"),
         [

@@ -107,6 +107,62 @@ class TestApply:
         assert patch._default(aspect, STAMP) == default
 
 
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("aspect", "document", "only_arrays", "status", "said"),
+        [
+            ("status", {"patch": []}, True, 500, "Invalid JSON Patch"),
+            ("ownership", [], False, 400, "Patch not supported for aspect with name ownership"),
+            (
+                "status",
+                "text",
+                False,
+                400,
+                "Invalid patch: neither a list of operations nor an object with patch",
+            ),
+        ],
+    )
+    def test_as_datahub_says_it(self, aspect, document, only_arrays, status, said):
+        with pytest.raises(Refused) as refused:
+            patch.apply(aspect, None, document, STAMP, only_arrays=only_arrays)
+        assert (refused.value.status, refused.value.message) == (status, said)
+
+    def test_older_servers_take_the_array_form(self):
+        after = patch.apply("status", None, [_add("/removed", True)], STAMP, only_arrays=True)
+        assert after == {"removed": True}
+
+
+class TestArrays:
+    def test_an_array_that_was_not_there_is_one_afterwards(self):
+        assert patch.apply("globalTags", {}, [], STAMP) == {"tags": []}
+
+    def test_strings_are_their_own_keys(self):
+        after = patch.apply(
+            "datasetProperties",
+            {"tags": ["a", "b", "c"]},
+            [{"op": "remove", "path": "/tags/b"}],
+            STAMP,
+        )
+        assert after["tags"] == ["a", "c"]
+
+    def test_the_inner_array_is_keyed_too_and_the_stored_one_stays(self):
+        field = {"fieldPath": "email", "globalTags": {"tags": [{"tag": RUN}, {"tag": PII}]}}
+        stored = {"editableSchemaFieldInfo": [field]}
+        path = f"/editableSchemaFieldInfo/email/globalTags/tags/{_escaped(RUN)}"
+        after = patch.apply(
+            "editableSchemaMetadata", stored, [{"op": "remove", "path": path}], STAMP
+        )
+        (info,) = after["editableSchemaFieldInfo"]
+        assert info["globalTags"]["tags"] == [{"tag": PII}]
+        assert len(field["globalTags"]["tags"]) == 2
+
+    def test_generic_mode_is_that_of_the_request(self):
+        document = {"patch": [_add("/tags/x", "x")], "forceGenericPatch": True}
+        assert patch.apply("datasetProperties", {"tags": {}}, document, STAMP) == {
+            "tags": {"x": "x"}
+        }
+
+
 def _outcome(case):
     try:
         after = patch.apply(case["aspect"], case["before"], case["patch"], STAMP)
